@@ -38,7 +38,7 @@ export const nextZxid = (zxid: Long): Long => new Long((zxid.low + 1) | 0, zxid.
  * Whether `next` may directly follow `last` in a history: the next counter of the same epoch, or the first transaction of a later one.
  */
 export function followsInHistory(last: Long, next: Long): boolean {
-  if (next.high === last.high) return (next.low >>> 0) === (last.low >>> 0) + 1;
+  if (next.high === last.high) return next.low >>> 0 === (last.low >>> 0) + 1;
   return next.high >>> 0 > last.high >>> 0 && next.low === 1;
 }
 

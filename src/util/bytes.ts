@@ -18,7 +18,7 @@ interface NativeBuffer extends Uint8Array {
   utf8Write(text: string, offset: number): number;
 }
 
-const host = globalThis as {
+const host = globalThis as unknown as {
   Buffer?: { allocUnsafeSlow(n: number): NativeBuffer; from(b: ArrayBufferLike, o: number, n: number): NativeBuffer; prototype: object };
 };
 const native = host.Buffer !== undefined && 'latin1Slice' in host.Buffer.prototype ? host.Buffer : undefined;
