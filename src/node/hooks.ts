@@ -1,0 +1,44 @@
+import type Long from 'long';
+import type { Request, Txn } from '../model/records.ts';
+import type { TxnResult, ZnodeTree } from '../tree/tree.ts';
+import type { SessionTouch } from '../zab/messages.ts';
+import type { Role } from './api.ts';
+
+/**
+ * What the replica (roles, storage, links, tree) tells the layer above it: the sessions of this process, watches, the public node. All calls come from the replica's
+ * own turn, never from inside a call into the replica.
+ */
+export interface ReplicaHooks {
+  /** Role, leader or epoch changed. */
+  roleChanged(role: Role, leaderId: number | undefined, epoch: number): void;
+  /** True: the tree is up to date with a leader and requests are taken. False: requests under way are lost, their outcome is unknown. */
+  servingChanged(serving: boolean): void;
+  /** Whether the session lives in this process, so that the result of its transactions is wanted. */
+  isLocal(sessionId: Long): boolean;
+  /** A transaction was applied; `result` is there if `isLocal` said so for its session. Events of the tree came before this. */
+  applied(txn: Txn, result: TxnResult | null): void;
+  /** The tree was replaced as a whole (SNAP, or a reload after TRUNC); `oldTree` is given so that watchers can be told the difference. */
+  treeReplaced(oldTree: ZnodeTree, newTree: ZnodeTree): void;
+  /** A sync request came back: everything committed before it was asked is applied. */
+  synced(request: Request): void;
+  /** The leader answered whether a session is alive. */
+  revalidated(sessionId: Long, valid: boolean): void;
+  /** The sessions of this process, to be kept alive: asked for at each heartbeat. */
+  liveSessions(): readonly SessionTouch[];
+  /** The replica stopped because of this error. */
+  fatal(error: Error): void;
+}
+
+/** What the layer above may ask of the replica. */
+export interface ReplicaControl {
+  readonly role: Role;
+  readonly leaderId: number | undefined;
+  readonly epoch: number;
+  readonly serving: boolean;
+  /** The current tree; another object after `treeReplaced`. */
+  readonly tree: ZnodeTree;
+  /** Sends a write (any WriteRequest) or a sync to the leader, in the order called. False: not serving, nothing was sent. The answer comes by `applied` or `synced`. */
+  submit(request: Request): boolean;
+  /** Asks the leader whether a session is alive and moves it to this server. False: not serving. The answer comes by `revalidated`. */
+  revalidate(sessionId: Long, timeout: number): boolean;
+}
