@@ -88,7 +88,9 @@ function writeNotification(w: JuteWriter, m: Notification): void {
  */
 export class ElectionDecoder {
   readonly #algorithm: ElectionAlgorithm;
+  /** The incomplete header or frame at the end of the last chunk: `#held[0..#heldEnd)`. */
   #held: Uint8Array = allocBytes(0);
+  #heldEnd = 0;
   #header: ElectionHeader | null = null;
   #headerDue: boolean;
   #ignored = 0;
@@ -111,20 +113,35 @@ export class ElectionDecoder {
   /** Appends to `out` every message that `chunk` completes. Throws {@link JuteError} for a bad header or a frame's length; the stream is lost then. */
   push(chunk: Uint8Array, out: ElectionMessage[]): void {
     let buf = asBytes(chunk);
-    if (this.#held.length > 0) {
-      const joined = allocBytes(this.#held.length + chunk.length);
-      joined.set(this.#held);
-      joined.set(chunk, this.#held.length);
-      buf = joined;
+    let end = chunk.length;
+    const joined = this.#heldEnd > 0;
+    if (joined) {
+      this.#hold(buf, 0);
+      buf = this.#held;
+      end = this.#heldEnd;
     }
-    const used = this.#decode(buf, out);
-    const rest = allocBytes(buf.length - used);
-    rest.set(buf.subarray(used));
-    this.#held = rest;
+    const used = this.#decode(buf, end, out);
+    if (joined) {
+      buf.copyWithin(0, used, end);
+      this.#heldEnd = end - used;
+    } else if (used < end) {
+      this.#hold(buf, used);
+    }
   }
 
-  #decode(buf: Uint8Array, out: ElectionMessage[]): number {
-    const r = new JuteReader(buf);
+  #hold(chunk: Uint8Array, start: number): void {
+    const total = this.#heldEnd + chunk.length - start;
+    if (total > this.#held.length) {
+      const grown = allocBytes(Math.max(total, 2 * this.#held.length));
+      grown.set(this.#held.subarray(0, this.#heldEnd));
+      this.#held = grown;
+    }
+    this.#held.set(chunk.subarray(start), this.#heldEnd);
+    this.#heldEnd = total;
+  }
+
+  #decode(buf: Uint8Array, end: number, out: ElectionMessage[]): number {
+    const r = new JuteReader(buf, 0, end);
     if (this.#headerDue) {
       try {
         this.#header = readElectionHeader(r);
@@ -139,11 +156,11 @@ export class ElectionDecoder {
       const length = r.int();
       if (length <= 0 || length > MAX_FRAME) throw new JuteError(`election frame of ${length} bytes`, at);
       if (r.remaining < length) return at;
-      const end = r.pos + length;
-      const message = readBody(new JuteReader(buf, r.pos, end), this.#algorithm);
+      const next = r.pos + length;
+      const message = readBody(new JuteReader(buf, r.pos, next), this.#algorithm);
       if (message === null) this.#ignored++;
       else out.push(message);
-      r.pos = end;
+      r.pos = next;
     }
     return r.pos;
   }
