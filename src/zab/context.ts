@@ -1,0 +1,51 @@
+import type Long from 'long';
+import type { Request, SnapshotHead, ZnodeRecord } from '../model/records.ts';
+import type { LogEntry } from './entry.ts';
+import type { History } from './history.ts';
+import type { SessionTouch } from './messages.ts';
+import type { LinkToken, Outbox } from './outbox.ts';
+import type { QuorumRules } from './quorum.ts';
+
+/** What the replicated state must offer to the protocol. All calls are synchronous and run to their end. */
+export interface StateMachine {
+  /** Leader: turns a request into the transaction with this zxid. A request that fails is a transaction too. `from` is the learner's link, null for this process. */
+  prepare(request: Request, zxid: Long, from: LinkToken | null): LogEntry;
+  /** Leader: sessions were active on a learner. */
+  touch(touches: readonly SessionTouch[]): void;
+  /** Leader: is the session alive? If so it belongs to the learner behind `from` (null: to this process) from now on. */
+  revalidate(sessionId: Long, timeout: number, from: LinkToken | null): boolean;
+  /** Learner: sessions that were active here, for the answer to a PING. */
+  touches(): readonly SessionTouch[];
+  /** Learner: a snapshot comes in, in these steps; nothing shows before the sync is over. A new begin drops an unfinished one. */
+  beginSnapshot(zxid: Long): void;
+  snapshotHead(head: SnapshotHead): void;
+  snapshotNodes(nodes: readonly ZnodeRecord[]): void;
+  endSnapshot(): void;
+}
+
+/** The fixed facts and limits of a server; times in ms. */
+export interface ZabConfig {
+  readonly id: number;
+  readonly quorum: QuorumRules;
+  /** Ids of all servers, observers too. */
+  readonly serverIds: ReadonlySet<number>;
+  readonly tickTime: number;
+  readonly initTime: number;
+  readonly syncTime: number;
+  readonly finalizeWait: number;
+  /** ZooKeeper's text of the configuration, for NEWLEADER and notifications (PROTOCOL 18.1). */
+  readonly configText: string;
+}
+
+/** What every role works with. `now` is set by the driver before each step: monotonic ms. */
+export interface ZabContext {
+  readonly config: ZabConfig;
+  readonly history: History;
+  readonly out: Outbox;
+  readonly app: StateMachine;
+  now: number;
+  /** Leaves the current role for a new election; takes effect when the step ends. */
+  lookAgain(reason: string): void;
+  /** Whether an election link to the server is up: the quickest sign of a dead process. */
+  electionLinkUp(peer: number): boolean;
+}

@@ -1,0 +1,99 @@
+import type Long from 'long';
+import { ZXID_NONE } from '../model/zxid.ts';
+import { Fifo } from '../util/fifo.ts';
+import type { LogEntry } from './entry.ts';
+import type { QuorumMessage } from './messages.ts';
+import type { LinkToken, Outbox } from './outbox.ts';
+import type { VoterSet } from './quorum.ts';
+
+/**
+ * How far a learner has come. Only forward, one step at a time:
+ *
+ *     connected -> known -> epochAcked -> syncing -> newLeaderSent -> newLeaderAcked -> active
+ *      (link)  FOLLOWERINFO   ACKEPOCH    DIFF/TRUNC/SNAP  NEWLEADER         ACK        UPTODATE
+ */
+export type LearnerPhase = 'connected' | 'known' | 'epochAcked' | 'syncing' | 'newLeaderSent' | 'newLeaderAcked' | 'active';
+
+/** The leader's view of one learner: its progress, its liveness and what must wait before it may be sent. */
+export class LearnerHandle {
+  phase: LearnerPhase = 'connected';
+  serverId = 0;
+  isParticipant = false;
+  /** Its bit in voter sets; 0 for an observer, which so never counts (fault 2959). */
+  bit: VoterSet = 0;
+  acceptedEpoch = 0;
+  /** From ACKEPOCH. */
+  currentEpoch = -1;
+  lastZxid: Long = ZXID_NONE;
+  /** Highest zxid that it has acknowledged. */
+  acked: Long = ZXID_NONE;
+  /** Counter in this epoch up to which `acked` has been counted. */
+  counted = 0;
+  /** While the log is read for it: where its sync ends, and the part that memory gives. */
+  logSync: { readonly upTo: Long; readonly memory: readonly LogEntry[] } | null = null;
+  /** When it must have come further (until active) or been heard from (when active), monotonic ms. */
+  deadline: number;
+  lastHeard: number;
+  /** Live messages that wait for the end of a snapshot stream or a log read; null when they may go straight out. */
+  #backlog: QuorumMessage[] | null = null;
+  /** COMMITs between NEWLEADER and UPTODATE: a 3.8.0 follower breaks on them (PROTOCOL 19, fault 4394), so they wait for UPTODATE. */
+  #heldCommits: QuorumMessage[] = [];
+  /** The confirmation round that each PING without an answer belongs to. */
+  readonly #pingRounds = new Fifo<number>();
+  /** Leadership is confirmed by this learner for all rounds up to this one. */
+  confirmedRound = 0;
+
+  constructor(
+    readonly link: LinkToken,
+    readonly out: Outbox,
+    now: number,
+    patience: number,
+  ) {
+    this.lastHeard = now;
+    this.deadline = now + patience;
+  }
+
+  /** Whether proposals and commits go to it now: from the moment its sync was planned. */
+  get forwarding(): boolean {
+    return this.phase === 'syncing' || this.phase === 'newLeaderSent' || this.phase === 'newLeaderAcked' || this.phase === 'active';
+  }
+
+  /** Sends a live message, in order behind whatever must come first. */
+  forward(message: QuorumMessage): void {
+    if (this.#backlog !== null) this.#backlog.push(message);
+    else this.out.send(this.link, message);
+  }
+
+  forwardCommit(message: QuorumMessage): void {
+    if (this.phase === 'newLeaderSent' || this.phase === 'newLeaderAcked') this.#heldCommits.push(message);
+    else this.forward(message);
+  }
+
+  /** Live messages wait from here on. */
+  hold(): void {
+    this.#backlog = [];
+  }
+
+  /** The stream is over: what waited goes out. */
+  release(): void {
+    const waiting = this.#backlog ?? [];
+    this.#backlog = null;
+    for (const message of waiting) this.out.send(this.link, message);
+  }
+
+  /** UPTODATE has been sent. */
+  activate(): void {
+    this.phase = 'active';
+    for (const message of this.#heldCommits) this.out.send(this.link, message);
+    this.#heldCommits = [];
+  }
+
+  ping(zxid: Long, round: number): void {
+    this.#pingRounds.push(round);
+    this.out.send(this.link, { type: 5, zxid, touches: null });
+  }
+
+  pong(): void {
+    this.confirmedRound = this.#pingRounds.shift() ?? this.confirmedRound;
+  }
+}

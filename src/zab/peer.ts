@@ -1,0 +1,262 @@
+import type Long from 'long';
+import type { Request } from '../model/records.ts';
+import { BasicElection } from './basic-election.ts';
+import type { StateMachine, ZabConfig, ZabContext } from './context.ts';
+import type { Decision, Election } from './election.ts';
+import type { LogEntry } from './entry.ts';
+import { FastElection, notification } from './fast-election.ts';
+import type { History } from './history.ts';
+import { Leader } from './leader.ts';
+import { Follower, type Learner, Observer } from './learner.ts';
+import { type ElectionMessage, PeerState, type QuorumMessage } from './messages.ts';
+import type { LinkToken, Outbox } from './outbox.ts';
+import { NO_VOTE, type Vote } from './vote.ts';
+
+/** Links that came in before this server knew that it leads, and what they brought; more than this from one is no learner's behaviour. */
+const EARLY_MESSAGES = 8;
+
+type Role = { kind: 'looking'; election: Election } | { kind: 'stopped' } | Leader | Learner;
+
+/**
+ * One server in the protocol: the role it is in and what outlives a role (history, round, last vote). Every method is a step: it runs to its end without
+ * I/O and leaves in the outbox what has to be done. A role is made when it begins and dropped at its end.
+ */
+export class Peer implements ZabContext {
+  now = 0;
+  #role: Role = { kind: 'stopped' };
+  #vote: Vote = NO_VOTE;
+  #round = 0;
+  #leaveBecause: string | null = null;
+  readonly #early = new Map<LinkToken, QuorumMessage[]>();
+  readonly #upLinks = new Set<number>();
+
+  constructor(
+    readonly config: ZabConfig,
+    readonly history: History,
+    readonly out: Outbox,
+    readonly app: StateMachine,
+    readonly algorithm: 'fast' | 'basic',
+    readonly nonce: number,
+  ) {}
+
+  // ---- what the driver reads after a step ----
+
+  get kind(): Role['kind'] {
+    return this.#role.kind;
+  }
+
+  get serving(): boolean {
+    const role = this.#role;
+    return role.kind !== 'looking' && role.kind !== 'stopped' && role.serving;
+  }
+
+  get leaderId(): number | undefined {
+    const role = this.#role;
+    return role.kind !== 'looking' && role.kind !== 'stopped' ? role.leaderId : undefined;
+  }
+
+  /** Epoch of the current role, or the last one this server took part in. */
+  get epoch(): number {
+    const role = this.#role;
+    return role.kind !== 'looking' && role.kind !== 'stopped' && role.serving ? role.epoch : this.history.currentEpoch;
+  }
+
+  /** When `tick` wants to be called, monotonic ms. */
+  get deadline(): number {
+    const role = this.#role;
+    if (role.kind === 'stopped') return Number.POSITIVE_INFINITY;
+    return role.kind === 'looking' ? role.election.deadline : role.deadline;
+  }
+
+  // ---- ZabContext ----
+
+  lookAgain(reason: string): void {
+    this.#leaveBecause ??= reason;
+  }
+
+  electionLinkUp(peer: number): boolean {
+    return this.#upLinks.has(peer);
+  }
+
+  // ---- steps ----
+
+  start(): void {
+    this.#look();
+    this.#settle();
+  }
+
+  /** Ends the role for good; links are closed. */
+  stop(): void {
+    this.#endRole();
+    for (const link of this.#early.keys()) this.out.closeLink(link, 'stopped');
+    this.#early.clear();
+    this.#role = { kind: 'stopped' };
+  }
+
+  tick(): void {
+    const role = this.#role;
+    if (role.kind === 'looking') this.#decide(role.election.tick());
+    else if (role.kind !== 'stopped') role.tick();
+    this.#settle();
+  }
+
+  electionMessage(from: number, message: ElectionMessage): void {
+    if (from === this.config.id || !this.config.serverIds.has(from)) return;
+    const role = this.#role;
+    if (message.kind === 'voteRequest') this.#answerVoteRequest(from, message.xid);
+    else if (role.kind === 'looking') this.#decide(role.election.message(from, message));
+    else if (message.kind === 'notification' && message.state === PeerState.LOOKING) this.#tellVote(from);
+    this.#settle();
+  }
+
+  electionLink(peer: number, up: boolean): void {
+    if (up) this.#upLinks.add(peer);
+    else this.#upLinks.delete(peer);
+    const role = this.#role;
+    if (role.kind === 'looking') this.#decide(role.election.linkChanged(peer, up));
+    else if (!up && (role.kind === 'following' || role.kind === 'observing')) role.electionLinkDown(peer);
+    this.#settle();
+  }
+
+  /** A learner has connected to our quorum port. While looking it waits: it may know before us that we lead. */
+  incoming(link: LinkToken): void {
+    const role = this.#role;
+    if (role.kind === 'leading') role.incoming(link);
+    else if (role.kind === 'looking') this.#early.set(link, []);
+    else this.out.closeLink(link, 'this server does not lead');
+    this.#settle();
+  }
+
+  /** The link for the last `dial` effect. */
+  dialled(link: LinkToken): void {
+    const role = this.#role;
+    if (role.kind === 'following' || role.kind === 'observing') role.dialled(link);
+    else this.out.closeLink(link, 'no longer needed');
+  }
+
+  message(link: LinkToken, message: QuorumMessage): void {
+    const role = this.#role;
+    if (role.kind === 'leading' || role.kind === 'following' || role.kind === 'observing') role.message(link, message);
+    else this.#earlyMessage(link, message);
+    if (this.#leaveBecause !== null) this.#settle();
+  }
+
+  linkClosed(link: LinkToken, reason: string): void {
+    this.#early.delete(link);
+    const role = this.#role;
+    if (role.kind === 'leading') role.closed(link);
+    else if (role.kind === 'following' || role.kind === 'observing') role.closed(link, reason);
+    this.#settle();
+  }
+
+  persisted(seq: number): void {
+    if (this.#role.kind !== 'leading') return;
+    this.#role.persisted(seq);
+    this.#settle();
+  }
+
+  snapshotStreamed(link: LinkToken): void {
+    if (this.#role.kind === 'leading') this.#role.snapshotStreamed(link);
+  }
+
+  streamProgress(link: LinkToken): void {
+    if (this.#role.kind === 'leading') this.#role.streamProgress(link);
+  }
+
+  logRead(link: LinkToken, entries: readonly LogEntry[] | null): void {
+    if (this.#role.kind === 'leading') this.#role.logRead(link, entries);
+  }
+
+  /** A write or a sync of this process. False when it can't be taken; then nothing was sent. */
+  request(request: Request): boolean {
+    const role = this.#role;
+    if (role.kind === 'looking' || role.kind === 'stopped') return false;
+    const taken = role.kind === 'leading' ? role.request(request, null) : role.request(request);
+    if (this.#leaveBecause !== null) this.#settle();
+    return taken;
+  }
+
+  /** Asks for a session; the leader answers itself with a `revalidated` effect. */
+  revalidate(sessionId: Long, timeout: number): boolean {
+    const role = this.#role;
+    if (role.kind === 'looking' || role.kind === 'stopped' || !role.serving) return false;
+    if (role.kind !== 'leading') return role.revalidate(sessionId, timeout);
+    this.out.act({ kind: 'revalidated', sessionId, valid: role.revalidate(sessionId, timeout) });
+    return true;
+  }
+
+  // ---- roles ----
+
+  #look(): void {
+    const election = this.algorithm === 'fast' ? new FastElection(this, this.#round) : new BasicElection(this, this.nonce + this.#round++);
+    this.#role = { kind: 'looking', election };
+    this.#decide(election.start());
+  }
+
+  #decide(decision: Decision | undefined): void {
+    if (decision === undefined) return;
+    this.#vote = decision.vote;
+    this.#round = Math.max(this.#round, decision.round);
+    const leaderId = decision.vote.leader;
+    const early = [...this.#early];
+    this.#early.clear();
+    if (leaderId !== this.config.id) {
+      for (const [link] of early) this.out.closeLink(link, 'this server does not lead');
+      const learner = this.config.quorum.isVoter(this.config.id) ? new Follower(this, leaderId) : new Observer(this, leaderId);
+      this.#role = learner;
+      return learner.start();
+    }
+    const leader = new Leader(this);
+    this.#role = leader;
+    leader.start();
+    for (const [link, messages] of early) {
+      leader.incoming(link);
+      for (const message of messages) leader.message(link, message);
+    }
+  }
+
+  /** Carries out a wish to leave the role. A new role may have the same wish at once. */
+  #settle(): void {
+    while (this.#leaveBecause !== null) {
+      const reason = this.#leaveBecause;
+      this.#leaveBecause = null;
+      if (this.#role.kind === 'looking' || this.#role.kind === 'stopped') return;
+      this.out.log('warn', `${this.#role.kind} ends: ${reason}`);
+      this.#endRole();
+      this.#look();
+    }
+  }
+
+  #endRole(): void {
+    const role = this.#role;
+    if (role.kind !== 'looking' && role.kind !== 'stopped') role.stop();
+  }
+
+  #earlyMessage(link: LinkToken, message: QuorumMessage): void {
+    const waiting = this.#early.get(link);
+    if (waiting === undefined) return;
+    waiting.push(message);
+    if (waiting.length <= EARLY_MESSAGES) return;
+    this.#early.delete(link);
+    this.out.closeLink(link, 'too many messages before an answer');
+  }
+
+  // ---- what others that look are told ----
+
+  #tellVote(to: number): void {
+    const role = this.#role;
+    const state = role.kind === 'leading' ? PeerState.LEADING : role.kind === 'following' ? PeerState.FOLLOWING : PeerState.OBSERVING;
+    if (role.kind === 'stopped' || role.kind === 'looking') return;
+    const vote = role.serving ? { ...this.#vote, peerEpoch: role.epoch } : this.#vote;
+    this.out.act({ kind: 'election', peer: to, message: notification(this, state, vote, this.#round) });
+  }
+
+  #answerVoteRequest(to: number, xid: number): void {
+    const role = this.#role;
+    if (role.kind === 'stopped' || role.kind === 'observing' || !this.config.quorum.isVoter(this.config.id)) return;
+    const own = { leader: this.leaderId ?? this.config.id, zxid: this.history.lastLogged };
+    const answer = role.kind === 'looking' ? role.election.proposal : role.kind === 'leading' ? { ...own, zxid: role.lastProposed } : own;
+    const { leader, zxid } = answer;
+    this.out.act({ kind: 'election', peer: to, message: { kind: 'voteResponse', xid, id: this.config.id, leader, zxid } });
+  }
+}
