@@ -1,0 +1,224 @@
+import type { Clock, TimerHandle } from '../seams/clock.ts';
+import type { QuorumLink, QuorumLinkHandler } from '../seams/transport.ts';
+import type { QuorumMessage } from '../zab/messages.ts';
+
+/** What the parts of a memory network know of the whole. */
+export interface Fabric {
+  readonly clock: Clock;
+  /** ms from one server to another. */
+  delay(from: number, to: number): number;
+  /** Whether nothing moves from one server to the other now. */
+  blocked(from: number, to: number): boolean;
+  /** Pipes to wake when a cut ends. */
+  readonly pipes: Set<Pipe>;
+  /** Links that stand or are being made. */
+  readonly links: Set<MemoryLink>;
+}
+
+/** The server that one side of a link belongs to. */
+export interface LinkOwner {
+  readonly id: number;
+  readonly isClosed: boolean;
+}
+
+/** Where a pipe delivers. `end` comes once, behind everything else. */
+export interface PipeSink<T> {
+  deliver(batch: readonly T[]): void;
+  drained(): void;
+  end(): void;
+}
+
+/** One direction of a link: items arrive in order, each not before its delay, not while the direction is cut. */
+export class Pipe<T = unknown> {
+  readonly #fabric: Fabric;
+  readonly #from: number;
+  readonly #to: number;
+  readonly #sink: PipeSink<T>;
+  #items: T[] = [];
+  #spare: T[] = [];
+  /** Arrival time and size of each item. */
+  #due: number[] = [];
+  #sizes: number[] = [];
+  #buffered = 0;
+  #open = false;
+  #ended = false;
+  #endDue = 0;
+  #stopped = false;
+  #scheduled = false;
+  #timer: TimerHandle | null = null;
+
+  constructor(fabric: Fabric, from: number, to: number, sink: PipeSink<T>) {
+    this.#fabric = fabric;
+    this.#from = from;
+    this.#to = to;
+    this.#sink = sink;
+    fabric.pipes.add(this as Pipe);
+  }
+
+  get buffered(): number {
+    return this.#buffered;
+  }
+
+  /** The link stands: from now on items move. */
+  open(): void {
+    this.#open = true;
+    this.schedule();
+  }
+
+  push(item: T, size: number): void {
+    if (this.#stopped || this.#ended) return;
+    this.#items.push(item);
+    this.#due.push(this.#arrival());
+    this.#sizes.push(size);
+    this.#buffered += size;
+    this.schedule();
+  }
+
+  end(): void {
+    if (this.#stopped || this.#ended) return;
+    this.#ended = true;
+    this.#endDue = this.#arrival();
+    this.schedule();
+  }
+
+  /** Drops everything; nothing is delivered any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#buffered = 0;
+    this.#items = [];
+    if (this.#timer !== null) this.#fabric.clock.clearTimer(this.#timer);
+    this.#fabric.pipes.delete(this as Pipe);
+  }
+
+  schedule(): void {
+    if (this.#scheduled || this.#stopped || !this.#open || this.#fabric.blocked(this.#from, this.#to)) return;
+    if (this.#items.length === 0 && !this.#ended) return;
+    this.#scheduled = true;
+    const { clock } = this.#fabric;
+    const wait = (this.#items.length > 0 ? this.#due[0] : this.#endDue) - clock.now();
+    if (wait > 0) this.#timer = clock.setTimer(wait, this.#run);
+    else clock.defer(this.#run);
+  }
+
+  /** Not before what was sent earlier. */
+  #arrival(): number {
+    const before = this.#due.length > 0 ? this.#due[this.#due.length - 1] : 0;
+    return Math.max(before, this.#fabric.clock.now() + this.#fabric.delay(this.#from, this.#to));
+  }
+
+  readonly #run = (): void => {
+    this.#scheduled = false;
+    this.#timer = null;
+    if (this.#stopped || this.#fabric.blocked(this.#from, this.#to)) return;
+    const now = this.#fabric.clock.now();
+    let n = 0;
+    let size = 0;
+    while (n < this.#due.length && this.#due[n] <= now) size += this.#sizes[n++];
+    if (n > 0) this.#deliver(n, size);
+    if (this.#stopped) return;
+    if (this.#ended && this.#items.length === 0 && this.#endDue <= this.#fabric.clock.now()) {
+      this.stop();
+      this.#sink.end();
+      return;
+    }
+    this.schedule();
+  };
+
+  #deliver(n: number, size: number): void {
+    const batch = this.#items;
+    const rest = this.#spare;
+    for (let i = n; i < batch.length; i++) rest.push(batch[i]);
+    batch.length = n;
+    this.#items = rest;
+    this.#due.splice(0, n);
+    this.#sizes.splice(0, n);
+    this.#buffered -= size;
+    this.#sink.deliver(batch);
+    batch.length = 0;
+    this.#spare = batch;
+    if (this.#buffered === 0 && !this.#stopped) this.#sink.drained();
+  }
+}
+
+/** One side of a quorum link. */
+export class MemoryLink implements QuorumLink {
+  readonly remote: string;
+  readonly owner: LinkOwner;
+  readonly #other: number;
+  readonly #fabric: Fabric;
+  readonly #out: Pipe<QuorumMessage>;
+  #peer: MemoryLink | null = null;
+  #handler: QuorumLinkHandler | null;
+  #closed = false;
+
+  constructor(fabric: Fabric, owner: LinkOwner, other: number, handler: QuorumLinkHandler | null) {
+    this.#fabric = fabric;
+    this.owner = owner;
+    this.#other = other;
+    this.remote = `memory:${other}`;
+    this.#handler = handler;
+    this.#out = new Pipe<QuorumMessage>(fabric, owner.id, other, {
+      deliver: (batch) => this.#peer?.receive(batch),
+      drained: () => this.#handler?.drained(),
+      end: () => this.#peer?.fail('closed by the other side'),
+    });
+    fabric.links.add(this);
+  }
+
+  joins(a: number, b: number): boolean {
+    return (this.owner.id === a && this.#other === b) || (this.owner.id === b && this.#other === a);
+  }
+
+  /** Makes the connection to the server `target`, whose `incoming` gives the handler of the other side. */
+  connect(target: LinkOwner, incoming: (link: QuorumLink) => QuorumLinkHandler): void {
+    if (this.#closed) return;
+    const peer = new MemoryLink(this.#fabric, target, this.owner.id, null);
+    this.#peer = peer;
+    peer.#peer = this;
+    peer.#handler = incoming(peer);
+    peer.#out.open();
+    this.#out.open();
+  }
+
+  receive(batch: readonly QuorumMessage[]): void {
+    if (!this.#closed) this.#handler?.messages(batch);
+  }
+
+  send(message: QuorumMessage): void {
+    if (!this.#closed) this.#out.push(message, messageSize(message));
+  }
+
+  get buffered(): number {
+    return this.#out.buffered;
+  }
+
+  close(_reason: string): void {
+    this.#handler = null;
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#fabric.links.delete(this);
+    if (this.#peer === null) this.#out.stop();
+    else this.#out.end();
+  }
+
+  /** The link is lost: tells its owner, at the end of the turn. */
+  fail(reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#fabric.links.delete(this);
+    this.#out.stop();
+    this.#fabric.clock.defer(() => {
+      if (!this.owner.isClosed) this.#handler?.closed(reason);
+    });
+  }
+}
+
+/** About the bytes that a message would take on the wire. */
+function messageSize(message: QuorumMessage): number {
+  if ('entry' in message) return 28 + message.entry.bytes.length;
+  if ('request' in message) return 60 + (message.request.body?.length ?? 100);
+  if (!('nodes' in message)) return 24;
+  let size = 0;
+  for (const node of message.nodes) size += 76 + node.path.length + (node.data?.length ?? 0);
+  return size;
+}
