@@ -1,0 +1,151 @@
+import type { Socket } from 'node:net';
+import type { Clock, TimerHandle } from '../seams/clock.ts';
+import type { QuorumLink, QuorumLinkHandler } from '../seams/transport.ts';
+import { JuteError, JuteWriter } from '../wire/jute.ts';
+import { encodeQuorumMessage, QuorumDecoder } from '../wire/quorum.ts';
+import type { QuorumMessage } from '../zab/messages.ts';
+
+/** An output buffer begins with this size and is replaced when a burst has made it larger than the limit, in bytes. */
+const OUT_BYTES = 64 * 1024;
+const OUT_LIMIT = 1024 * 1024;
+
+export interface TcpQuorumLinkOptions {
+  readonly clock: Clock;
+  /** Who we are on this link: the one that accepts is the leader. */
+  readonly side: 'leader' | 'learner';
+  readonly remote: string;
+  readonly maxPacket: number;
+  /** ms until a socket that is still connecting is given up. */
+  readonly connectTimeout: number;
+  /** Called once, when the link is over for whatever reason, before the handler is told. */
+  readonly released: (link: TcpQuorumLink, reason: string) => void;
+}
+
+/**
+ * A quorum link over a socket. Messages are encoded at once into one of two buffers; at the end of the turn the buffer goes out in one write. While the kernel
+ * has not taken it, the other one fills up: so there is one write at a time and no memory is allocated per write.
+ */
+export class TcpQuorumLink implements QuorumLink {
+  readonly remote: string;
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #released: TcpQuorumLinkOptions['released'];
+  readonly #decoder: QuorumDecoder;
+  readonly #batch: QuorumMessage[] = [];
+  #handler: QuorumLinkHandler | null = null;
+  #out = new JuteWriter(OUT_BYTES);
+  #spare = new JuteWriter(OUT_BYTES);
+  /** Bytes of the write that the kernel has not taken yet. */
+  #inFlight = 0;
+  #connected: boolean;
+  #flushDue = false;
+  #closed = false;
+  #lastError = '';
+  #connectTimer: TimerHandle | null = null;
+
+  constructor(socket: Socket, options: TcpQuorumLinkOptions) {
+    this.#socket = socket;
+    this.#clock = options.clock;
+    this.#released = options.released;
+    this.remote = options.remote;
+    this.#decoder = new QuorumDecoder(options.side, options.maxPacket);
+    this.#connected = !socket.connecting;
+    socket.setNoDelay(true);
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      // A failed connection to several addresses has no message of its own.
+      this.#lastError = error.message || error.code || String(error);
+    });
+    socket.on('end', () => this.fail('closed by the other side'));
+    socket.on('close', () => this.fail(this.#lastError === '' ? 'connection closed' : this.#lastError));
+    socket.on('data', (chunk: Uint8Array) => this.#receive(chunk));
+    if (this.#connected) return;
+    socket.on('connect', () => this.#onConnect());
+    this.#connectTimer = this.#clock.setTimer(options.connectTimeout, () => this.fail('connect timeout'));
+  }
+
+  /** Who is told. Must be set in the turn that made the link. */
+  attach(handler: QuorumLinkHandler): void {
+    if (!this.#closed) this.#handler = handler;
+  }
+
+  get buffered(): number {
+    return this.#inFlight + this.#out.pos;
+  }
+
+  send(message: QuorumMessage): void {
+    if (this.#closed) return;
+    encodeQuorumMessage(this.#out, message);
+    if (!this.#flushDue && this.#connected && this.#inFlight === 0) this.#flushLater();
+  }
+
+  close(reason: string): void {
+    this.#handler = null;
+    this.fail(reason);
+  }
+
+  /** Ends the link and tells the owner, if it has not closed it itself. Not to be called from inside a call of the owner. */
+  fail(reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stopConnectTimer();
+    this.#socket.destroy();
+    this.#released(this, reason);
+    const handler = this.#handler;
+    this.#handler = null;
+    handler?.closed(reason);
+  }
+
+  #onConnect(): void {
+    this.#stopConnectTimer();
+    this.#socket.setKeepAlive(true, 10_000);
+    this.#connected = true;
+    this.#flush();
+  }
+
+  #stopConnectTimer(): void {
+    if (this.#connectTimer !== null) this.#clock.clearTimer(this.#connectTimer);
+    this.#connectTimer = null;
+  }
+
+  #flushLater(): void {
+    this.#flushDue = true;
+    this.#clock.defer(this.#flush);
+  }
+
+  readonly #flush = (): void => {
+    this.#flushDue = false;
+    const out = this.#out;
+    if (this.#closed || this.#inFlight > 0 || out.pos === 0) return;
+    this.#out = this.#spare;
+    this.#spare = out;
+    this.#inFlight = out.pos;
+    this.#socket.write(out.view(), this.#written);
+  };
+
+  readonly #written = (error?: Error | null): void => {
+    // After an error 'close' follows; the buffers are not used again.
+    if (this.#closed || error) return;
+    this.#inFlight = 0;
+    if (this.#spare.buf.length > OUT_LIMIT) this.#spare = new JuteWriter(OUT_BYTES);
+    else this.#spare.reset();
+    if (this.#out.pos > 0) this.#flush();
+    else this.#handler?.drained();
+  };
+
+  #receive(chunk: Uint8Array): void {
+    if (this.#closed) return;
+    const batch = this.#batch;
+    let bad: JuteError | null = null;
+    try {
+      this.#decoder.push(chunk, batch);
+    } catch (error) {
+      if (!(error instanceof JuteError)) throw error;
+      bad = error;
+    }
+    if (batch.length > 0) {
+      this.#handler?.messages(batch);
+      batch.length = 0;
+    }
+    if (bad !== null) this.fail(`bad input: ${bad.message}`);
+  }
+}
