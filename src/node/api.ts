@@ -7,7 +7,7 @@ import type { Logger } from '../seams/logger.ts';
 import type { Random } from '../seams/random.ts';
 import type { Storage } from '../seams/storage.ts';
 import type { ServerAddress, Transport } from '../seams/transport.ts';
-import type { ZnodeData } from '../tree/tree.ts';
+import type { ZnodeData } from '../tree/znode-data.ts';
 
 /** One server of the ensemble. */
 export interface ServerSpec extends ServerAddress {

@@ -1,0 +1,518 @@
+import { EventEmitter } from 'eventemitter3';
+import type Long from 'long';
+import { Err, Op, Perms } from '../model/codes.ts';
+import { ZabError } from '../model/errors.ts';
+import type { Acl, Id, Request, Stat, SyncRequest, Txn, WriteRequest } from '../model/records.ts';
+import type { Logger } from '../seams/logger.ts';
+import { hideDigests } from '../tree/acl.ts';
+import { digestId } from '../tree/sha1.ts';
+import type { TxnResult } from '../tree/tree.ts';
+import type { ZnodeData } from '../tree/znode-data.ts';
+import { octetsFromBytes, octetsToText } from '../util/bytes.ts';
+import { Fifo } from '../util/fifo.ts';
+import { multiError, multiResults } from './answers.ts';
+import type {
+  CallOptions,
+  CreateOptions,
+  DataInput,
+  MultiOperation,
+  MultiResult,
+  ReadOperation,
+  ReadOptions,
+  ReadResult,
+  Session,
+  SessionEvents,
+  SessionState,
+  VersionOptions,
+  WatchEvent,
+  Watcher,
+  WatchKind,
+  WatchOptions,
+} from './api.ts';
+import { abortError, Call, CallKind, type CallKindCode, lostError, notServing, overloaded, stoppedError } from './calls.ts';
+import type { ReplicaControl } from './hooks.ts';
+import { checkedPath, checkSize, createRequest, deleteRequest, multiOp, setAclRequest, setDataRequest } from './operations.ts';
+import { sessionPassword } from './session-id.ts';
+import { WatchOwner, watchOf } from './watch-owner.ts';
+import type { Watches } from './watches.ts';
+
+/** What a session needs of the process it lives in. */
+export interface SessionHost {
+  readonly control: ReplicaControl;
+  readonly watches: Watches;
+  readonly logger: Logger;
+  readonly maxRequestBytes: number;
+  readonly superDigest: string | null;
+  /** Whether identities `ids` have a permission of `perm` on the znode; undefined when there is none. */
+  permits(path: string, perm: number, ids: readonly Id[]): boolean | undefined;
+  /** Counts one more call under way; false when there are too many. */
+  take(): boolean;
+  release(): void;
+  /** Set when the node has stopped. */
+  readonly stopped: { readonly cause: Error | null } | null;
+  stateChanged(session: LocalSession, state: SessionState): void;
+}
+
+/** The highest cxid; after it come the low ones again. 0 and below mean something else (PROTOCOL 2.3, 17). */
+const MAX_CXID = 0x7fffffff;
+
+/** Who everybody in this process is: it comes from here. */
+const IN_PROCESS: Id = Object.freeze({ scheme: 'ip', id: '127.0.0.1' });
+
+/**
+ * A session of this process.
+ *
+ * Calls stand in one queue in the order made. A session's writes go to the leader over one ordered channel, so they are answered in that order: when the transaction for a write
+ * is applied, everything before it in the queue can be answered too. Reads at the front run then and there; a sync before it is answered because the write was committed after the
+ * sync was asked: whatever had been committed by then is applied here by now, and a quorum has confirmed the leader since.
+ */
+export class LocalSession extends EventEmitter<SessionEvents> implements Session {
+  readonly id: Long;
+  readonly timeout: number;
+  readonly password: Uint8Array;
+  readonly #host: SessionHost;
+  readonly #watches: WatchOwner;
+  readonly #calls = new Fifo<Call>();
+  #state: SessionState = 'connected';
+  #auth: readonly Id[] = [IN_PROCESS];
+  #lastCxid: number;
+  #closing: Promise<void> | null = null;
+  /** Why calls are refused once the state is final. */
+  #finalCode: 'SESSION_EXPIRED' | 'SESSION_MOVED' = 'SESSION_EXPIRED';
+
+  /** `lastCxid` is the number before that of the first request. */
+  constructor(host: SessionHost, id: Long, timeout: number, lastCxid: number) {
+    super();
+    this.#host = host;
+    this.id = id;
+    this.timeout = timeout;
+    this.password = sessionPassword(id);
+    this.#lastCxid = lastCxid;
+    this.#watches = new WatchOwner(host.watches);
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  get isFinal(): boolean {
+    return this.#state === 'closed' || this.#state === 'expired';
+  }
+
+  /** Calls that are not answered yet. */
+  get pendingCalls(): number {
+    return this.#calls.length;
+  }
+
+  // ---- writes ----
+
+  create(path: string, data?: DataInput, options?: CreateOptions & CallOptions): Promise<{ path: string; stat: Stat }> {
+    try {
+      return this.#submit(CallKind.create, path, createRequest(path, data, options, Op.create2), options?.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  delete(path: string, options?: VersionOptions): Promise<void> {
+    try {
+      return this.#submit(CallKind.delete, path, deleteRequest(path, options?.version), options?.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  setData(path: string, data: DataInput, options?: VersionOptions): Promise<Stat> {
+    try {
+      return this.#submit(CallKind.setData, path, setDataRequest(path, data, options?.version), options?.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  setAcl(path: string, acl: readonly Acl[], options?: VersionOptions): Promise<Stat> {
+    try {
+      return this.#submit(CallKind.setAcl, path, setAclRequest(path, acl, options?.version), options?.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  multi(operations: readonly MultiOperation[], options?: CallOptions): Promise<MultiResult[]> {
+    try {
+      if (operations.length === 0) return this.#read('', () => [], options?.signal);
+      const path = operations[0].path;
+      return this.#submit(CallKind.multi, path, { op: Op.multi, ops: operations.map(multiOp) }, options?.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  sync(path = '/', options?: CallOptions): Promise<void> {
+    try {
+      return this.#submit(CallKind.sync, path, { op: Op.sync, path: checkedPath(path) }, options?.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  close(): Promise<void> {
+    if (this.isFinal) return Promise.resolve();
+    if (this.#closing !== null) return this.#closing;
+    const before = this.#lastCxid;
+    const closing = this.#submit<void>(CallKind.close, '', { op: Op.closeSession }, undefined);
+    if (this.#lastCxid !== before) this.#closing = closing;
+    return closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Sends a request and queues its call. */
+  #submit<T>(kind: CallKindCode, path: string, record: WriteRequest | SyncRequest, signal: AbortSignal | undefined): Promise<T> {
+    const refusal = this.#refusal(path, signal);
+    if (refusal !== null) return Promise.reject(refusal);
+    const host = this.#host;
+    if (record.op !== Op.sync) checkSize(record, path, host.maxRequestBytes);
+    if (!host.take()) return Promise.reject(overloaded(path));
+    const cxid = this.#lastCxid === MAX_CXID ? 1 : this.#lastCxid + 1;
+    const request: Request = { sessionId: this.id, cxid, op: record.op, auth: this.#auth, record, body: null };
+    if (!host.control.submit(request)) {
+      host.release();
+      return Promise.reject(notServing(path));
+    }
+    this.#lastCxid = cxid;
+    return new Promise<T>((resolve, reject) => {
+      const call = new Call(kind, cxid, path, null, resolve as (value: never) => void, reject);
+      if (record.op === Op.multi) call.ops = record.ops;
+      if (signal !== undefined) call.listen(signal);
+      this.#calls.push(call);
+    });
+  }
+
+  /** Why a new call can't be taken; null if it can. */
+  #refusal(path: string, signal: AbortSignal | undefined): ZabError | null {
+    const { stopped } = this.#host;
+    if (stopped !== null) return stoppedError('not-done', stopped.cause, path);
+    if (this.isFinal || this.#closing !== null) return this.#endError('not-done', path);
+    if (this.#state === 'suspended') return notServing(path);
+    if (signal?.aborted) return abortError(signal, path, 'not-done');
+    return null;
+  }
+
+  #endError(outcome: 'not-done' | 'unknown', path: string): ZabError {
+    const why = this.#finalCode === 'SESSION_MOVED' ? 'another handle goes on with the session' : `the session is ${this.#describe()}`;
+    return new ZabError(this.#finalCode, `${this.#finalCode} ${path}: ${why}`, outcome, path);
+  }
+
+  #describe(): string {
+    return this.#closing !== null && !this.isFinal ? 'being closed' : this.#state;
+  }
+
+  // ---- reads ----
+
+  exists(path: string, options?: ReadOptions): Promise<Stat | null> {
+    return this.#read(
+      path,
+      () => {
+        const stat = this.#host.control.tree.exists(path) ?? null;
+        this.#watches.once('data', path, options?.watch);
+        return stat;
+      },
+      options?.signal,
+    );
+  }
+
+  getData(path: string, options?: ReadOptions): Promise<ZnodeData> {
+    return this.#read(path, () => this.#dataOf(path, options?.watch), options?.signal);
+  }
+
+  getChildren(path: string, options?: ReadOptions): Promise<{ children: string[]; stat: Stat }> {
+    return this.#read(
+      path,
+      () => {
+        this.#demand(path, Perms.READ);
+        const { tree } = this.#host.control;
+        const result = { children: tree.getChildren(path)!, stat: tree.exists(path)! };
+        this.#watches.once('child', path, options?.watch);
+        return result;
+      },
+      options?.signal,
+    );
+  }
+
+  getAllChildrenNumber(path: string, options?: CallOptions): Promise<number> {
+    return this.#read(
+      path,
+      () => {
+        this.#demand(path, Perms.READ);
+        return this.#host.control.tree.getAllChildrenNumber(path)!;
+      },
+      options?.signal,
+    );
+  }
+
+  getEphemerals(prefix = '/', options?: CallOptions): Promise<string[]> {
+    return this.#read(prefix, () => this.#host.control.tree.getEphemerals(this.id, prefix), options?.signal);
+  }
+
+  getAcl(path: string, options?: CallOptions): Promise<{ acl: readonly Acl[]; stat: Stat }> {
+    return this.#read(
+      path,
+      () => {
+        this.#demand(path, Perms.READ | Perms.ADMIN);
+        const { acl, stat } = this.#host.control.tree.getAcl(path)!;
+        return { acl: this.#host.permits(path, Perms.ADMIN, this.#auth) ? acl : hideDigests(acl), stat };
+      },
+      options?.signal,
+    );
+  }
+
+  multiRead(operations: readonly ReadOperation[], options?: CallOptions): Promise<ReadResult[]> {
+    try {
+      const copy = operations.map(({ type, path }) => ({ type, path: checkedPath(path) }));
+      return this.#read('', () => copy.map((operation) => this.#readOne(operation)), options?.signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #readOne({ type, path }: ReadOperation): ReadResult {
+    try {
+      if (type === 'getData') return { type, value: this.#dataOf(path, undefined) };
+      this.#demand(path, Perms.READ);
+      return { type, children: this.#host.control.tree.getChildren(path)! };
+    } catch (error) {
+      if (error instanceof ZabError) return { type: 'error', error };
+      throw error;
+    }
+  }
+
+  #dataOf(path: string, watch: Watcher | undefined): ZnodeData {
+    this.#demand(path, Perms.READ);
+    const data = this.#host.control.tree.getData(path)!;
+    this.#watches.once('data', path, watch);
+    return data;
+  }
+
+  /** Throws unless the znode exists and the session has a permission of `perm` on it. */
+  #demand(path: string, perm: number): void {
+    const allowed = this.#host.permits(path, perm, this.#auth);
+    if (allowed === undefined) throw ZabError.fromNumber(Err.noNode, path);
+    if (!allowed) throw ZabError.fromNumber(Err.noAuth, path);
+  }
+
+  /** Runs a read now, or after the calls that are under way. */
+  #read<T>(path: string, run: () => T, signal: AbortSignal | undefined): Promise<T> {
+    try {
+      const refusal = this.#refusal(checkedPath(path), signal);
+      if (refusal !== null) return Promise.reject(refusal);
+      if (this.#calls.length === 0) return Promise.resolve(run());
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if (!this.#host.take()) return Promise.reject(overloaded(path));
+    return new Promise<T>((resolve, reject) => {
+      const call = new Call(CallKind.read, 0, path, run, resolve as (value: never) => void, reject);
+      if (signal !== undefined) call.listen(signal);
+      this.#calls.push(call);
+    });
+  }
+
+  // ---- identities ----
+
+  addAuth(scheme: string, credential: string | Uint8Array): Promise<void> {
+    if (this.isFinal) return Promise.reject(this.#endError('not-done', ''));
+    if (scheme !== 'digest' || !(typeof credential === 'string' || credential instanceof Uint8Array)) {
+      return Promise.reject(new ZabError('AUTH_FAILED', `AUTH_FAILED (${Err.authFailed}): scheme ${String(scheme)} with this credential`));
+    }
+    const id = digestId(typeof credential === 'string' ? credential : octetsToText(octetsFromBytes(credential)));
+    if (id === this.#host.superDigest) this.#addIdentity({ scheme: 'super', id: '' });
+    this.#addIdentity({ scheme: 'digest', id });
+    return Promise.resolve();
+  }
+
+  #addIdentity(id: Id): void {
+    if (this.#auth.some((known) => known.scheme === id.scheme && known.id === id.id)) return;
+    // A new list: requests under way keep theirs.
+    this.#auth = [...this.#auth, id];
+  }
+
+  whoAmI(): Promise<Id[]> {
+    return this.#read(
+      '',
+      () => this.#auth.map((id) => (id.scheme === 'digest' ? { ...id, id: id.id.replace(/:.*/s, '') } : id)),
+      undefined,
+    );
+  }
+
+  // ---- watches ----
+
+  watch(path: string, listener: (event: WatchEvent) => void, options?: WatchOptions): () => void;
+  watch(path: string, options?: WatchOptions): AsyncIterableIterator<WatchEvent>;
+  watch(
+    path: string,
+    listener?: ((event: WatchEvent) => void) | WatchOptions,
+    options?: WatchOptions,
+  ): (() => void) | AsyncIterableIterator<WatchEvent> {
+    const { stopped } = this.#host;
+    if (stopped !== null) throw stoppedError('not-done', stopped.cause, path);
+    if (this.isFinal) throw this.#endError('not-done', path);
+    return watchOf(this.#watches, path, listener, options);
+  }
+
+  removeWatches(path: string, kind: WatchKind = 'any'): Promise<void> {
+    return this.#read(
+      path,
+      () => {
+        if (!this.#watches.remove(path, kind)) throw ZabError.fromNumber(Err.noWatcher, path);
+      },
+      undefined,
+    );
+  }
+
+  // ---- what the replica tells (called by Sessions) ----
+
+  /** A transaction of this session was applied; all events of it are delivered. */
+  applied(txn: Txn, result: TxnResult): void {
+    const isAnswer = this.#answerWrite(txn.header.cxid, result);
+    if (txn.header.type === Op.closeSession) this.#wasClosed(isAnswer);
+    else if (isAnswer && result.err === Err.sessionMoved) this.moved();
+  }
+
+  /**
+   * Answers the first write and what stands before it, and the reads that waited for it. False if `cxid` is not its number: the transaction's request was given up when the replica
+   * lost its ensemble, or another handle of the session made it.
+   */
+  #answerWrite(cxid: number, result: TxnResult): boolean {
+    const calls = this.#calls;
+    let index = 0;
+    while (index < calls.length && !calls.at(index).isWrite) index++;
+    if (index === calls.length || calls.at(index).cxid !== cxid) return false;
+    for (; index > 0; index--) this.#answerFirst();
+    const call = this.#shift();
+    this.#answer(call, result);
+    if (call.kind === CallKind.close) this.#closing = null;
+    this.#runReady();
+    return true;
+  }
+
+  /** A sync of this session came back. */
+  synced(cxid: number): void {
+    for (let index = 0; index < this.#calls.length; index++) {
+      const call = this.#calls.at(index);
+      if (call.kind !== CallKind.sync || call.cxid !== cxid) continue;
+      call.done = true;
+      break;
+    }
+    this.#runReady();
+  }
+
+  /** Answers what stands at the front and waits for nothing any more. */
+  #runReady(): void {
+    for (;;) {
+      const call = this.#calls.peek();
+      if (call === undefined || !(call.kind === CallKind.read || call.done)) return;
+      this.#answerFirst();
+    }
+  }
+
+  /** Answers the first call, which is no write. */
+  #answerFirst(): void {
+    const call = this.#shift();
+    if (call.run === null || call.settled) return call.succeed(undefined);
+    try {
+      call.succeed(call.run());
+    } catch (error) {
+      call.fail(error);
+    }
+  }
+
+  #shift(): Call {
+    this.#host.release();
+    return this.#calls.shift()!;
+  }
+
+  #answer(call: Call, result: TxnResult): void {
+    if (result.err !== 0) {
+      const { ops } = call;
+      return call.fail(
+        ops !== null && result.results !== null ? multiError(result.results, ops) : ZabError.fromNumber(result.err, call.path),
+      );
+    }
+    switch (call.kind) {
+      case CallKind.create:
+        return call.succeed({ path: result.path!, stat: result.stat! });
+      case CallKind.setData:
+      case CallKind.setAcl:
+        return call.succeed(result.stat!);
+      case CallKind.multi:
+        return call.succeed(multiResults(result.results!));
+      default:
+        return call.succeed(undefined);
+    }
+  }
+
+  /** The replica lost its ensemble: what is under way is lost, and the session may live on or expire. */
+  suspend(): void {
+    if (this.isFinal || this.#state === 'suspended') return;
+    this.#watches.hold();
+    this.#become('suspended', lostError);
+  }
+
+  /** The leader says that the session lives: nothing was missed, the events since then come now. */
+  resume(): void {
+    if (this.#state !== 'suspended') return;
+    this.#state = 'connected';
+    this.#watches.release();
+    this.#host.stateChanged(this, 'connected');
+  }
+
+  /** The session does not exist any more. */
+  expired(): void {
+    if (this.isFinal) return;
+    this.#watches.end();
+    // The leader refuses requests that it gets after it decided to close the session, and it got the others before.
+    this.#become('expired', (call) => this.#endError('not-done', call.path));
+  }
+
+  /** Another handle, here or elsewhere, goes on with the session: this one must not close it, and is of no more use. */
+  moved(): void {
+    if (this.isFinal) return;
+    this.#finalCode = 'SESSION_MOVED';
+    this.#watches.end();
+    this.#become('closed', (call) => this.#endError(call.kind === CallKind.read ? 'not-done' : 'unknown', call.path));
+  }
+
+  /**
+   * The session's closeSession transaction was applied: because this handle asked (`isAnswer`), or because the leader expired the session or somebody else closed it. Then a `close` under
+   * way has what it wants all the same.
+   */
+  #wasClosed(isAnswer: boolean): void {
+    if (this.isFinal) return;
+    if (!isAnswer && this.#closing === null) return this.expired();
+    for (const call of this.#calls) if (call.kind === CallKind.close) call.succeed(undefined);
+    this.#watches.end();
+    this.#become('closed', (call) => this.#endError('not-done', call.path));
+  }
+
+  /** The node has stopped. The session is not closed: it lives on until it expires or another handle goes on with it. */
+  stop(cause: Error | null): void {
+    if (this.isFinal) return;
+    this.#watches.end();
+    this.#become('suspended', (call) => stoppedError(call.kind === CallKind.read ? 'not-done' : 'unknown', cause, call.path));
+  }
+
+  /** Changes the state and fails every call that waits. */
+  #become(state: SessionState, errorOf: (call: Call) => Error): void {
+    const before = this.#state;
+    this.#state = state;
+    this.#closing = null;
+    while (this.#calls.length !== 0) {
+      const call = this.#shift();
+      call.fail(errorOf(call));
+    }
+    if (before !== state) this.#host.stateChanged(this, state);
+  }
+}
