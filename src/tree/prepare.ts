@@ -57,6 +57,12 @@ export interface PrepareOptions {
   readonly maxData?: number;
 }
 
+interface SessionChange {
+  readonly id: Long;
+  readonly open: boolean;
+  readonly zxid: Long;
+}
+
 /** Whether an operation may stand in a multi (PROTOCOL 3.3). */
 const isMultiOp = (op: number): boolean =>
   op === Op.create ||
@@ -80,9 +86,9 @@ export class Preparer {
   readonly #superDigest: string | null;
   readonly #digest: boolean;
   readonly #maxData: number;
-  /** Sessions as they will be: true is created, false is closing. `#sessionQueue` says until when an entry is needed. */
-  readonly #sessions = new LongMap<boolean>();
-  #sessionQueue: { id: Long; zxid: Long }[] = [];
+  /** Sessions as they will be, where the tree has them otherwise; `#sessionQueue` holds the same in order of the transactions. */
+  readonly #sessions = new LongMap<SessionChange>();
+  #sessionQueue: SessionChange[] = [];
   #scratch = allocBytes(256);
   /** The request at hand: who, under which identities, its zxid and time, and why it fails (0: it does not). */
   #session: Long;
@@ -136,10 +142,9 @@ export class Preparer {
     this.#out.applied(zxid);
     const queue = this.#sessionQueue;
     let done = 0;
-    while (done < queue.length && compareZxid(queue[done].zxid, zxid) <= 0) {
-      const { id, zxid: at } = queue[done++];
-      // A session that was created and is already closing has a second, later entry.
-      if (!queue.some((other, i) => i >= done && other.id.equals(id) && compareZxid(other.zxid, at) > 0)) this.#sessions.delete(id);
+    for (; done < queue.length && compareZxid(queue[done].zxid, zxid) <= 0; done++) {
+      const change = queue[done];
+      if (this.#sessions.get(change.id) === change) this.#sessions.delete(change.id);
     }
     if (done > 0) queue.splice(0, done);
   }
@@ -153,7 +158,7 @@ export class Preparer {
 
   /** Whether a session will be open once everything prepared has been applied. */
   isOpen(sessionId: Long): boolean {
-    return this.#sessions.get(sessionId) ?? this.#tree.sessions.has(sessionId);
+    return this.#sessions.get(sessionId)?.open ?? this.#tree.sessions.has(sessionId);
   }
 
   #fail(err: number): null {
@@ -366,8 +371,9 @@ export class Preparer {
   }
 
   #setSession(open: boolean): void {
-    this.#sessions.set(this.#session, open);
-    this.#sessionQueue.push({ id: this.#session, zxid: this.#zxid });
+    const change = { id: this.#session, open, zxid: this.#zxid };
+    this.#sessions.set(change.id, change);
+    this.#sessionQueue.push(change);
   }
 
   /**
@@ -397,6 +403,7 @@ export class Preparer {
       size += sizeOf(op);
     }
     if (size > this.#maxData) return { type: Op.error, err: Err.badArguments };
+    if (record.ops.length === 0 && !this.#sessionOk()) return { type: Op.error, err: Err.sessionExpired };
     const txns: TxnBody[] = [];
     let failed = false;
     this.#out.beginMulti();
