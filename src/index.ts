@@ -1,0 +1,125 @@
+import { ZabError } from './model/errors.ts';
+import type { EnsembleNode, EnsembleOptions } from './node/api.ts';
+import { createNode } from './node/create.ts';
+import { systemClock, systemRandom } from './node/system-clock.ts';
+import { fileStorage } from './storage/file-storage.ts';
+import { tcpTransport } from './transport/tcp.ts';
+
+/** {@link EnsembleOptions} with defaults for the parts around the protocol: TCP, a data directory, the host's clock. */
+export interface NodeOptions extends Omit<EnsembleOptions, 'transport' | 'storage' | 'clock' | 'random'> {
+  /** Folder of the transaction log, the snapshots and the epochs: a ZooKeeper data directory. Needed unless `storage` is given. */
+  readonly dataDir?: string;
+  /** @default `tcpTransport()` */
+  readonly transport?: EnsembleOptions['transport'];
+  /** @default `fileStorage({ dataDir })` */
+  readonly storage?: EnsembleOptions['storage'];
+  /** @default `systemClock()` */
+  readonly clock?: EnsembleOptions['clock'];
+  /** @default `systemRandom()` */
+  readonly random?: EnsembleOptions['random'];
+}
+
+/**
+ * Makes a replica of an ensemble in this process; it does nothing before its `start()`. Throws a ZabError with code BAD_OPTIONS when an option is out of rule.
+ */
+export function createEnsembleNode(options: NodeOptions): EnsembleNode {
+  const { dataDir, ...rest } = options;
+  return createNode({
+    ...rest,
+    transport: options.transport ?? tcpTransport({ electionAlgorithm: options.election }),
+    storage: options.storage ?? dataStorage(dataDir),
+    clock: options.clock ?? systemClock(),
+    random: options.random ?? systemRandom(),
+  });
+}
+
+function dataStorage(dataDir: string | undefined): EnsembleOptions['storage'] {
+  if (typeof dataDir === 'string' && dataDir !== '') return fileStorage({ dataDir });
+  throw new ZabError('BAD_OPTIONS', 'option dataDir: must name a folder, unless storage is given');
+}
+
+export { CreateFlag, Err, EventType, type EventTypeCode, Op, Perms } from './model/codes.ts';
+// Errors, values and what helps with them.
+export { type ErrorCode, type Outcome, ZabError } from './model/errors.ts';
+export type {
+  Acl,
+  Id,
+  Request,
+  SnapshotDigest,
+  SnapshotHead,
+  SnapshotSink,
+  SnapshotSource,
+  Stat,
+  TxnDigest,
+  ZnodeRecord,
+} from './model/records.ts';
+export { compareZxid, counterOf, epochOf, formatZxid, makeZxid, parseZxidHex, ZXID_NONE, zxidEquals, zxidHex } from './model/zxid.ts';
+export { CREATOR_ALL_ACL } from './node/acl.ts';
+export { MultiError } from './node/answers.ts';
+// The node and its sessions.
+export type {
+  CallOptions,
+  CreateMode,
+  CreateOptions,
+  DataInput,
+  EnsembleNode,
+  EnsembleOptions,
+  MultiErrorResults,
+  MultiOperation,
+  MultiResult,
+  NodeEvents,
+  ReadOperation,
+  ReadOptions,
+  ReadResult,
+  Role,
+  ServerSpec,
+  Session,
+  SessionEvents,
+  SessionOptions,
+  SessionState,
+  TreeReader,
+  VersionOptions,
+  WatchEvent,
+  Watcher,
+  WatchKind,
+  WatchOptions,
+} from './node/api.ts';
+export { createNode } from './node/create.ts';
+export { systemClock, systemRandom } from './node/system-clock.ts';
+// The seams and what is there to fill them.
+export type { Clock, TimerHandle } from './seams/clock.ts';
+export type { Logger, LogLevel } from './seams/logger.ts';
+export type { Random } from './seams/random.ts';
+export type { Done, Recovered, RecoverySink, Storage, StorageOptions } from './seams/storage.ts';
+export type {
+  OpenTransport,
+  QuorumLink,
+  QuorumLinkHandler,
+  ServerAddress,
+  Transport,
+  TransportHandler,
+  TransportOptions,
+} from './seams/transport.ts';
+export { type FileStorageOptions, fileStorage } from './storage/file-storage.ts';
+export { memoryStorage } from './storage/memory-storage.ts';
+export { type CutOptions, type DelayRule, MemoryNetwork } from './transport/memory.ts';
+export { type TcpTransportOptions, tcpTransport } from './transport/tcp.ts';
+export { OPEN_ACL, READ_ACL } from './tree/acl.ts';
+export { digestId } from './tree/sha1.ts';
+export type { ZnodeData } from './tree/znode-data.ts';
+export { InvariantError } from './util/assert.ts';
+export { type Octets, octetsFromBytes, octetsFromText, octetsToBytes, octetsToText } from './util/bytes.ts';
+
+// The codecs of the two ports between servers, for authors of transports.
+export {
+  type ElectionAlgorithm,
+  ElectionDecoder,
+  type ElectionHeader,
+  encodeElectionHeader,
+  encodeElectionMessage,
+  readElectionHeader,
+} from './wire/election.ts';
+export { JuteError, JuteReader, JuteUnderflow, JuteWriter } from './wire/jute.ts';
+export { encodeQuorumMessage, QuorumDecoder } from './wire/quorum.ts';
+export { LogEntry } from './zab/entry.ts';
+export { type ElectionMessage, type Notification, Packet, PeerState, type QuorumMessage } from './zab/messages.ts';
