@@ -14,13 +14,18 @@ export interface StateMachine {
   touch(touches: readonly SessionTouch[]): void;
   /** Leader: is the session alive? If so it belongs to the learner behind `from` (null: to this process) from now on. */
   revalidate(sessionId: Long, timeout: number, from: LinkToken | null): boolean;
+  /** Learner: whether the bytes of a proposal make sense. What does not must not get into the log. */
+  readable(entry: LogEntry): boolean;
   /** Learner: sessions that were active here, for the answer to a PING. */
   touches(): readonly SessionTouch[];
-  /** Learner: a snapshot comes in, in these steps; nothing shows before the sync is over. A new begin drops an unfinished one. */
+  /**
+   * Learner: a snapshot comes in, in these steps; nothing shows before the sync is over. A new begin drops an unfinished one. False: what came does not
+   * describe a tree.
+   */
   beginSnapshot(zxid: Long): void;
-  snapshotHead(head: SnapshotHead): void;
-  snapshotNodes(nodes: readonly ZnodeRecord[]): void;
-  endSnapshot(): void;
+  snapshotHead(head: SnapshotHead): boolean;
+  snapshotNodes(nodes: readonly ZnodeRecord[]): boolean;
+  endSnapshot(): boolean;
 }
 
 /** The fixed facts and limits of a server; times in ms. */

@@ -384,7 +384,6 @@ export class Leader {
   }
 
   #ack(handle: LearnerHandle, zxid: Long): void {
-    if (compareZxid(zxid, this.#lastProposed) > 0) return this.#drop(handle, `ACK of ${formatZxid(zxid)}, which was never proposed`);
     if (zxidEquals(zxid, makeZxid(this.#epoch, 0))) {
       if (handle.phase === 'newLeaderSent') {
         handle.phase = 'newLeaderAcked';
@@ -394,6 +393,7 @@ export class Leader {
       }
       return;
     }
+    if (compareZxid(zxid, this.#lastProposed) > 0) return this.#drop(handle, `ACK of ${formatZxid(zxid)}, which was never proposed`);
     if (compareZxid(zxid, handle.acked) > 0) handle.acked = zxid;
     if (this.#phase === 'broadcast') this.#countAcks(handle);
   }

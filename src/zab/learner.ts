@@ -178,10 +178,10 @@ export abstract class Learner {
         app.beginSnapshot(m.zxid);
         return;
       case Packet.SNAPSHOT_HEAD:
-        if (this.#inSnapshot) app.snapshotHead(m.head);
+        if (this.#inSnapshot && !app.snapshotHead(m.head)) this.#fail('a snapshot that is none');
         return;
       case Packet.SNAPSHOT_NODES:
-        if (this.#inSnapshot) app.snapshotNodes(m.nodes);
+        if (this.#inSnapshot && !app.snapshotNodes(m.nodes)) this.#fail('a snapshot that is none');
         return;
       case Packet.SNAPSHOT_END:
         return this.#installSnapshot();
@@ -234,7 +234,7 @@ export abstract class Learner {
   #installSnapshot(): void {
     if (!this.#inSnapshot) return this.#fail('a snapshot that was not announced');
     this.#inSnapshot = false;
-    this.ctx.app.endSnapshot();
+    if (!this.ctx.app.endSnapshot()) return this.#fail('a snapshot that is none');
     this.ctx.out.installSnapshot();
     this.ctx.history.reset(this.#commitLine);
   }
@@ -268,6 +268,7 @@ export abstract class Learner {
     if (!this.#planned || this.#inSnapshot) return this.#fail('PROPOSAL before the synchronisation');
     if (compareZxid(entry.zxid, history.lastLogged) <= 0) return;
     if (!history.canAppend(entry)) return this.#fail(`gap: ${formatZxid(entry.zxid)} after ${formatZxid(history.lastLogged)}`);
+    if (!this.ctx.app.readable(entry)) return this.#fail(`${formatZxid(entry.zxid)} can't be read`);
     history.append(entry);
     out.append(entry);
     if (this.acknowledging) this.logged(entry);

@@ -45,6 +45,22 @@ export class Outbox {
   readonly committed: LogEntry[] = [];
   readonly actions: Action[] = [];
 
+  /** Whether nothing is left to do. */
+  get empty(): boolean {
+    return (
+      this.persist.length === 0 &&
+      this.sendLinks.length === 0 &&
+      this.durableSends.length === 0 &&
+      this.committed.length === 0 &&
+      this.actions.length === 0
+    );
+  }
+
+  /** Drops everything: the server has failed. */
+  clear(): void {
+    for (const list of [this.persist, this.sendLinks, this.sendMessages, this.durableSends, this.committed, this.actions]) list.length = 0;
+  }
+
   append(entry: LogEntry): number {
     const seq = ++this.seq;
     const last = this.persist.length === 0 ? undefined : this.persist[this.persist.length - 1];

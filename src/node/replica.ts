@@ -1,0 +1,576 @@
+import type Long from 'long';
+import type { Request } from '../model/records.ts';
+import { formatZxid } from '../model/zxid.ts';
+import type { TimerHandle } from '../seams/clock.ts';
+import type { RecoverySink } from '../seams/storage.ts';
+import type { OpenTransport, QuorumLink, QuorumLinkHandler } from '../seams/transport.ts';
+import type { ZnodeTree } from '../tree/tree.ts';
+import type { TreeLoader } from '../tree/tree-loader.ts';
+import { assert } from '../util/assert.ts';
+import { Fifo } from '../util/fifo.ts';
+import { configText } from '../zab/config-text.ts';
+import type { ZabConfig } from '../zab/context.ts';
+import type { LogEntry } from '../zab/entry.ts';
+import { History } from '../zab/history.ts';
+import type { ElectionMessage, QuorumMessage } from '../zab/messages.ts';
+import { type Action, type DurableSend, Outbox, type PersistOp } from '../zab/outbox.ts';
+import { Peer } from '../zab/peer.ts';
+import { QuorumRules } from '../zab/quorum.ts';
+import type { Role } from './api.ts';
+import type { ReplicaControl, ReplicaHooks } from './hooks.ts';
+import type { ResolvedOptions } from './options.ts';
+import { ReplicaState, txnOf } from './replica-state.ts';
+import { SnapshotSchedule } from './snapshot-schedule.ts';
+import { SnapshotStreams } from './snapshot-streams.ts';
+
+/** Log that is read from disk for one learner at most, bytes: beyond it a snapshot is the better way. */
+const MAX_LOG_SYNC = 64 << 20;
+
+/** One quorum link as the transport sees its owner. */
+class LinkPort implements QuorumLinkHandler {
+  link!: QuorumLink;
+  constructor(readonly replica: Replica) {}
+  messages(batch: readonly QuorumMessage[]): void {
+    this.replica.linkMessages(this.link, batch);
+  }
+  drained(): void {
+    this.replica.linkDrained(this.link);
+  }
+  closed(reason: string): void {
+    this.replica.linkClosed(this.link, reason);
+  }
+}
+
+/**
+ * The driver: brings inputs (messages, durable writes, time, requests) to the protocol one step at a time, and carries out what the outbox says after it. All
+ * order between disk and network is kept here and nowhere else. After `stop` or a failure nothing of it acts any more (faults 4712, 4541, 4502).
+ */
+export class Replica implements ReplicaControl {
+  readonly #options: ResolvedOptions;
+  readonly #hooks: ReplicaHooks;
+  readonly #out = new Outbox();
+  readonly #history: History;
+  readonly #state: ReplicaState;
+  readonly #peer: Peer;
+  readonly #streams: SnapshotStreams;
+  readonly #schedule: SnapshotSchedule;
+  readonly #waiting = new Fifo<DurableSend>();
+  #transport: OpenTransport | null = null;
+  #durableSeq = 0;
+  #draining = false;
+  #drainPlanned = false;
+  #stopped = false;
+  #failed = false;
+  /** Who waits for the end of `stop`. */
+  #stopping: (() => void)[] | 'done' | null = null;
+  #timer: TimerHandle | null = null;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #nextDuties = 0;
+  #shownRole: Role = 'stopped';
+  #shownLeader: number | undefined;
+  #shownEpoch = 0;
+  #serving = false;
+  readonly #counts = { proposalsLogged: 0, committed: 0, elections: 0, snapshotsSent: 0, linksClosed: 0, badPeers: 0 };
+
+  constructor(options: ResolvedOptions, hooks: ReplicaHooks) {
+    this.#options = options;
+    this.#hooks = hooks;
+    this.#history = new History(options.commitLogCount);
+    this.#state = new ReplicaState(options, { now: () => options.clock.now(), liveSessions: () => hooks.liveSessions() });
+    this.#peer = new Peer(zabConfig(options), this.#history, this.#out, this.#state, options.election, options.random.below(0x7fffffff));
+    this.#streams = new SnapshotStreams(options.snapshotConcurrency, options.clock, this);
+    this.#schedule = new SnapshotSchedule(options, () => this.#state.openSnapshot());
+  }
+
+  // ---- ReplicaControl ----
+
+  get role(): Role {
+    return this.#shownRole;
+  }
+  get leaderId(): number | undefined {
+    return this.#shownLeader;
+  }
+  get epoch(): number {
+    return this.#shownEpoch;
+  }
+  get serving(): boolean {
+    return this.#serving;
+  }
+  get tree(): ZnodeTree {
+    return this.#state.tree;
+  }
+
+  submit(request: Request): boolean {
+    if (!this.#serving || !this.#enter()) return false;
+    let taken = false;
+    try {
+      taken = this.#peer.request(request);
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#planDrain();
+    return taken;
+  }
+
+  revalidate(sessionId: Long, timeout: number): boolean {
+    if (!this.#serving || !this.#enter()) return false;
+    const asked = this.#peer.revalidate(sessionId, timeout);
+    this.#planDrain();
+    return asked;
+  }
+
+  metrics(): Record<string, number> {
+    return { ...this.#counts, outstanding: this.#history.tail.length, znodes: this.tree.nodeCount, sessions: this.tree.sessions.size };
+  }
+
+  // ---- life ----
+
+  /** Opens the store, recovers the history, opens the transport and begins the first election. `done` comes once, before any role. */
+  start(done: (error: Error | null) => void): void {
+    const { storage, clock, logger, id } = this.#options;
+    const failed = (error: Error) => this.stop(() => done(error));
+    storage.open({ serverId: id, clock, logger }, (error) => {
+      if (error !== null) return failed(error);
+      if (this.#stopped) return;
+      this.#recover((failure) => {
+        if (failure !== null) return failed(failure);
+        if (!this.#stopped) this.#openTransport((refusal) => (refusal === null ? this.#begin(done) : failed(refusal)));
+      });
+    });
+  }
+
+  /** Gives up the role and releases transport and storage; nothing acts after `done`. */
+  stop(done: () => void): void {
+    if (this.#stopping !== null) {
+      if (this.#stopping === 'done') done();
+      else this.#stopping.push(done);
+      return;
+    }
+    const waiting = [done];
+    this.#stopping = waiting;
+    if (this.#enter()) {
+      this.#peer.stop();
+      this.#drain();
+    }
+    this.#stopped = true;
+    this.#streams.cancelAll();
+    this.#state.stopLeading();
+    if (this.#timer !== null) this.#options.clock.clearTimer(this.#timer);
+    this.#timer = null;
+    const transport = this.#transport;
+    this.#transport = null;
+    const released = () => {
+      this.#stopping = 'done';
+      for (const tell of waiting) tell();
+    };
+    const closeStorage = () => this.#options.storage.close(released);
+    if (transport === null) closeStorage();
+    else transport.close(closeStorage);
+  }
+
+  #recover(done: (error: Error | null) => void): void {
+    const history = this.#history;
+    const state = this.#state;
+    let loader: TreeLoader | null = null;
+    const sink: RecoverySink = {
+      begin: (zxid, head) => {
+        loader = state.newLoader();
+        loader.begin(zxid, head);
+        state.incoming = null;
+        history.reset(zxid);
+      },
+      nodes: (batch) => loader?.nodes(batch),
+      end: (digest) => {
+        loader?.end(digest);
+        state.incoming = loader?.tree ?? null;
+      },
+      entry: (entry) => {
+        state.incoming ??= state.emptyTree();
+        state.incoming.apply(txnOf(entry), false);
+        history.recovered(entry);
+        this.#schedule.logged(1);
+      },
+    };
+    this.#options.storage.recover(sink, (error, found) => {
+      if (error !== null || found === undefined) return done(error ?? new Error('the store gave no result'));
+      history.acceptedEpoch = found.acceptedEpoch;
+      history.currentEpoch = found.currentEpoch;
+      this.#log('info', `recovered to ${formatZxid(found.lastZxid)}, epochs ${found.acceptedEpoch}/${found.currentEpoch}`);
+      done(null);
+    });
+  }
+
+  #openTransport(done: (error: Error | null) => void): void {
+    const { transport, self, servers, clock, logger, initTime, maxRequestBytes } = this.#options;
+    const options = { self, servers, clock, logger, connectTimeout: Math.min(initTime, 5000), maxPacket: maxRequestBytes * 2 + 65536 };
+    const handler = {
+      incoming: (link: QuorumLink) => this.#incoming(link),
+      election: (from: number, message: ElectionMessage) => this.#election(from, message),
+      electionLink: (peer: number, up: boolean) => this.#electionLink(peer, up),
+    };
+    transport.open(options, handler, (error, open) => {
+      if (error !== null || open === undefined) return done(error ?? new Error('the transport gave no result'));
+      if (this.#stopped) return open.close(() => {});
+      this.#transport = open;
+      done(null);
+    });
+  }
+
+  #begin(done: (error: Error | null) => void): void {
+    done(null);
+    if (!this.#enter()) return;
+    for (const server of this.#options.servers) {
+      if (server.id !== this.#options.id && this.#transport?.electionLinkUp(server.id)) this.#peer.electionLink(server.id, true);
+    }
+    this.#peer.start();
+    this.#drain();
+  }
+
+  /** The end by an error: the role ends, nothing more is written, and everybody is told. */
+  #fail(cause: unknown): void {
+    if (this.#stopped || this.#failed) return;
+    this.#failed = true;
+    const error = cause instanceof Error ? cause : new Error(String(cause));
+    this.#log('error', `the replica stops: ${error.message}`);
+    this.#out.clear();
+    this.#setServing(false);
+    this.stop(() => this.#hooks.fatal(error));
+  }
+
+  // ---- inputs ----
+
+  /** Whether a step may run; sets its time. */
+  #enter(): boolean {
+    if (this.#stopped) return false;
+    this.#peer.now = this.#options.clock.now();
+    return true;
+  }
+
+  #incoming(link: QuorumLink): QuorumLinkHandler {
+    const port = new LinkPort(this);
+    port.link = link;
+    if (this.#enter()) {
+      this.#peer.incoming(link);
+      this.#planDrain();
+    }
+    return port;
+  }
+
+  linkMessages(link: QuorumLink, batch: readonly QuorumMessage[]): void {
+    if (!this.#enter()) return;
+    try {
+      for (let i = 0; i < batch.length; i++) {
+        this.#peer.message(link, batch[i]);
+        // What begins or ends with this message must be in place before the next one is looked at.
+        if (this.#peer.serving !== this.#serving) this.#drain();
+      }
+    } catch (error) {
+      return this.#fail(error);
+    }
+    this.#drain();
+  }
+
+  linkDrained(link: QuorumLink): void {
+    this.#streams.drained(link);
+  }
+
+  linkClosed(link: QuorumLink, reason: string): void {
+    this.#streams.cancel(link);
+    if (!this.#enter()) return;
+    this.#counts.linksClosed++;
+    this.#peer.linkClosed(link, reason);
+    this.#drain();
+  }
+
+  #election(from: number, message: ElectionMessage): void {
+    if (!this.#enter()) return;
+    this.#peer.electionMessage(from, message);
+    this.#drain();
+  }
+
+  #electionLink(peer: number, up: boolean): void {
+    if (!this.#enter()) return;
+    this.#peer.electionLink(peer, up);
+    this.#drain();
+  }
+
+  streamProgress(link: QuorumLink): void {
+    if (this.#enter()) this.#peer.streamProgress(link);
+  }
+
+  streamDone(link: QuorumLink): void {
+    if (!this.#enter()) return;
+    this.#counts.snapshotsSent++;
+    this.#peer.snapshotStreamed(link);
+    this.#drain();
+  }
+
+  streamFailed(_link: QuorumLink, error: unknown): void {
+    this.#fail(error);
+  }
+
+  /** Everything up to write number `seq` is on disk: what waited for it leaves, and the leader may count it. */
+  #durable(error: Error | null, seq: number): void {
+    if (error !== null) return this.#fail(error);
+    if (!this.#enter()) return;
+    this.#durableSeq = seq;
+    this.#releaseDurable();
+    this.#peer.persisted(seq);
+    this.#drain();
+  }
+
+  /** Time. Looked at after the I/O of this turn, so that a stall of our own event loop is not taken for silence of the others. */
+  #tick(): void {
+    if (!this.#enter()) return;
+    try {
+      this.#peer.tick();
+      if (this.#peer.now >= this.#nextDuties) {
+        this.#nextDuties = this.#peer.now + this.#options.tickTime / 2;
+        if (this.#serving) for (const request of this.#state.duties()) this.#peer.request(request);
+      }
+    } catch (error) {
+      return this.#fail(error);
+    }
+    this.#drain();
+  }
+
+  // ---- effects ----
+
+  /** Requests of one turn share one drain, and so one write to disk and one to each peer. */
+  #planDrain(): void {
+    if (this.#drainPlanned || this.#draining) return;
+    this.#drainPlanned = true;
+    this.#options.clock.defer(() => {
+      this.#drainPlanned = false;
+      if (!this.#stopped) this.#drain();
+    });
+  }
+
+  /** Carries out the outbox until it is empty. What hooks cause meanwhile lands in the outbox and is carried out as well. */
+  #drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    try {
+      do {
+        this.#persist();
+        this.#send();
+        this.#apply();
+        this.#act();
+        this.#show();
+      } while (!this.#out.empty && !this.#stopped);
+    } catch (error) {
+      this.#draining = false;
+      return this.#fail(error);
+    }
+    this.#draining = false;
+    if (!this.#stopped) this.#arm();
+  }
+
+  #persist(): void {
+    const ops = this.#out.persist;
+    for (let i = 0; i < ops.length; i++) this.#persistOne(ops[i]);
+    ops.length = 0;
+  }
+
+  #persistOne(op: PersistOp): void {
+    const { storage } = this.#options;
+    const durable = (error: Error | null) => this.#durable(error, op.seq);
+    switch (op.kind) {
+      case 'append':
+        this.#counts.proposalsLogged += op.entries.length;
+        this.#schedule.logged(op.entries.length);
+        return storage.append(op.entries, durable);
+      case 'acceptedEpoch':
+        return storage.setAcceptedEpoch(op.epoch, (error) => {
+          if (error === null) this.#history.acceptedEpoch = op.epoch;
+          durable(error);
+        });
+      case 'currentEpoch':
+        return storage.setCurrentEpoch(op.epoch, (error) => {
+          if (error === null) this.#history.currentEpoch = op.epoch;
+          durable(error);
+        });
+      case 'installSnapshot':
+        return storage.installSnapshot(this.#state.openSnapshot(), durable);
+      case 'truncate':
+        if (!op.reload) return storage.truncate(op.zxid, durable);
+        storage.truncate(op.zxid, (error) => error !== null && this.#fail(error));
+        return this.#reload(durable);
+    }
+  }
+
+  /** Reads the tree again after a truncation below what was applied. The store keeps its order, so this ends before any later write of the sync is durable. */
+  #reload(done: (error: Error | null) => void): void {
+    let loader: TreeLoader | null = null;
+    let tree = this.#state.emptyTree();
+    const sink: RecoverySink = {
+      begin: (zxid, head) => {
+        loader = this.#state.newLoader();
+        loader.begin(zxid, head);
+      },
+      nodes: (batch) => loader?.nodes(batch),
+      end: (digest) => {
+        loader?.end(digest);
+        tree = loader?.tree ?? tree;
+      },
+      entry: (entry) => tree.apply(txnOf(entry), false),
+    };
+    this.#options.storage.recover(sink, (error) => {
+      if (error === null) this.#state.incoming = tree;
+      done(error);
+    });
+  }
+
+  #send(): void {
+    const { sendLinks, sendMessages, durableSends } = this.#out;
+    for (let i = 0; i < sendLinks.length; i++) (sendLinks[i] as QuorumLink).send(sendMessages[i]);
+    sendLinks.length = 0;
+    sendMessages.length = 0;
+    for (let i = 0; i < durableSends.length; i++) this.#waiting.push(durableSends[i]);
+    durableSends.length = 0;
+    this.#releaseDurable();
+  }
+
+  #releaseDurable(): void {
+    for (let next = this.#waiting.peek(); next !== undefined && next.seq <= this.#durableSeq; next = this.#waiting.peek()) {
+      this.#waiting.shift();
+      (next.link as QuorumLink).send(next.message);
+    }
+  }
+
+  #apply(): void {
+    const { committed } = this.#out;
+    if (committed.length === 0) return;
+    for (let i = 0; i < committed.length; i++) this.#applyOne(committed[i]);
+    this.#counts.committed += committed.length;
+    committed.length = 0;
+    if (this.#serving) this.#schedule.consider();
+  }
+
+  #applyOne(entry: LogEntry): void {
+    const hidden = this.#state.incoming !== null;
+    const { txn, result } = this.#state.apply(entry, this.#isLocal);
+    if (!hidden) this.#hooks.applied(txn, result);
+  }
+
+  readonly #isLocal = (sessionId: Long): boolean => this.#hooks.isLocal(sessionId);
+
+  #act(): void {
+    const { actions } = this.#out;
+    for (let i = 0; i < actions.length; i++) this.#actOne(actions[i]);
+    actions.length = 0;
+  }
+
+  #actOne(action: Action): void {
+    switch (action.kind) {
+      case 'election':
+        return this.#transport?.sendElection(action.peer, action.message);
+      case 'reconnectElection':
+        return this.#transport?.reconnectElection();
+      case 'dial':
+        return this.#dial(action.peer);
+      case 'closeLink':
+        return this.#closeLink(action.link as QuorumLink, action.reason);
+      case 'streamSnapshot':
+        return this.#streams.start(action.link as QuorumLink, () => this.#state.openSnapshot());
+      case 'readLog':
+        return this.#readLog(action.link as QuorumLink, action.after, action.upTo);
+      case 'synced':
+        return this.#hooks.synced(action.request);
+      case 'revalidated':
+        return this.#hooks.revalidated(action.sessionId, action.valid);
+      case 'log':
+        return this.#log(action.level, action.text);
+    }
+  }
+
+  #dial(peer: number): void {
+    if (this.#transport === null) return;
+    const port = new LinkPort(this);
+    port.link = this.#transport.dial(peer, port);
+    this.#peer.dialled(port.link);
+  }
+
+  #closeLink(link: QuorumLink, reason: string): void {
+    this.#streams.cancel(link);
+    this.#counts.linksClosed++;
+    this.#log('info', `closing the link to ${link.remote}: ${reason}`);
+    link.close(reason);
+  }
+
+  #readLog(link: QuorumLink, after: Long, upTo: Long): void {
+    const entries: LogEntry[] = [];
+    const take = (entry: LogEntry) => entries.push(entry) > 0;
+    this.#options.storage.readLog(after, upTo, MAX_LOG_SYNC, take, (error) => {
+      if (!this.#enter()) return;
+      if (error !== null) this.#log('info', `the log can't serve ${link.remote}, so the snapshot will: ${error.message}`);
+      this.#peer.logRead(link, error === null ? entries : null);
+      this.#drain();
+    });
+  }
+
+  // ---- what shows outside ----
+
+  #show(): void {
+    const peer = this.#peer;
+    const serving = peer.serving;
+    if (serving && !this.#serving) this.#beginServing();
+    const role: Role = !serving && peer.kind !== 'stopped' ? 'looking' : (peer.kind as Role);
+    const leader = serving ? peer.leaderId : undefined;
+    if (role !== this.#shownRole || leader !== this.#shownLeader || (serving && peer.epoch !== this.#shownEpoch)) {
+      if (role === 'looking' && this.#shownRole !== 'looking') this.#counts.elections++;
+      this.#shownRole = role;
+      this.#shownLeader = leader;
+      if (serving) this.#shownEpoch = peer.epoch;
+      if (role !== 'leading') this.#state.stopLeading();
+      if (!serving) this.#setServing(false);
+      this.#hooks.roleChanged(role, leader, this.#shownEpoch);
+    }
+    if (serving) this.#setServing(true);
+  }
+
+  #beginServing(): void {
+    const old = this.#state.showIncoming();
+    if (this.#peer.kind === 'leading') this.#state.startLeading();
+    if (old !== null) this.#hooks.treeReplaced(old, this.#state.tree);
+  }
+
+  #setServing(serving: boolean): void {
+    if (serving === this.#serving) return;
+    this.#serving = serving;
+    this.#hooks.servingChanged(serving);
+  }
+
+  // ---- time ----
+
+  #arm(): void {
+    const due = Math.min(this.#peer.deadline, Math.max(this.#nextDuties, this.#peer.now));
+    if (this.#timer !== null && this.#timerAt <= due) return;
+    const { clock } = this.#options;
+    if (this.#timer !== null) clock.clearTimer(this.#timer);
+    this.#timerAt = due;
+    this.#timer = clock.setTimer(Math.max(0, due - clock.now()), () => {
+      this.#timer = null;
+      clock.defer(() => this.#tick());
+    });
+  }
+
+  #log(level: 'info' | 'warn' | 'error', text: string): void {
+    this.#options.logger(level, text, { server: this.#options.id });
+  }
+}
+
+function zabConfig(options: ResolvedOptions): ZabConfig {
+  const voters = options.servers.filter((s) => s.role === 'participant');
+  assert(voters.length > 0, 'an ensemble without participants');
+  return {
+    id: options.id,
+    quorum: new QuorumRules(voters),
+    serverIds: new Set(options.servers.map((s) => s.id)),
+    tickTime: options.tickTime,
+    initTime: options.initTime,
+    syncTime: options.syncTime,
+    finalizeWait: options.finalizeWait,
+    configText: configText(options.servers),
+  };
+}
