@@ -204,7 +204,7 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
     return {
       ...this.#engine.metrics(),
       znodes: this.#engine.tree.nodeCount,
-      sessions: this.#sessions.size,
+      localSessions: this.#sessions.size,
       callsUnderWay: this.#sessions.underWay,
       watches: this.#watches.size,
       watchEvents: this.#watches.delivered,

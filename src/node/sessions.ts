@@ -1,4 +1,4 @@
-import type Long from 'long';
+import Long from 'long';
 import { Op } from '../model/codes.ts';
 import { ZabError } from '../model/errors.ts';
 import type { Id, Request, Txn } from '../model/records.ts';
@@ -156,6 +156,11 @@ export class Sessions implements SessionHost {
     timeout: number,
     signal: AbortSignal | undefined,
   ): Promise<Session> {
+    if (!Long.isLong(resume.id) || !(resume.password instanceof Uint8Array)) {
+      return Promise.reject(
+        new ZabError('BAD_ARGUMENTS', 'BAD_ARGUMENTS: to go on with a session takes its id as a Long and its password as bytes'),
+      );
+    }
     const id = resume.id.toUnsigned();
     if (!isSessionPassword(id, resume.password)) return Promise.reject(unknownSession('wrong password, or no such session'));
     if (!this.control.revalidate(id, timeout)) return Promise.reject(notServing());

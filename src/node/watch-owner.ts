@@ -1,4 +1,5 @@
 import { ZabError } from '../model/errors.ts';
+import { outer } from '../tree/paths.ts';
 import type { WatchEvent, Watcher, WatchKind, WatchOptions } from './api.ts';
 import { checkedPath } from './operations.ts';
 import { DEFAULT_CAPACITY, WatchStream } from './watch-stream.ts';
@@ -25,7 +26,7 @@ export class WatchOwner {
   /** Calls `listener` until the returned function is called, `signal` is aborted or the owner ends. */
   listen(path: string, listener: Watcher, options: WatchOptions | undefined): () => void {
     const sink = new ListenerSink(listener);
-    const watch = new PersistentWatch(checkedPath(path), options?.recursive ?? false, sink, this.#gate);
+    const watch = new PersistentWatch(outer(checkedPath(path)), options?.recursive ?? false, sink, this.#gate);
     const signal = options?.signal;
     const end = () => {
       if (sink.ended) return;
@@ -50,7 +51,7 @@ export class WatchOwner {
       signal?.removeEventListener('abort', abort);
       this.#drop(watch);
     });
-    const watch = new PersistentWatch(path, options?.recursive ?? false, stream, this.#gate);
+    const watch = new PersistentWatch(outer(path), options?.recursive ?? false, stream, this.#gate);
     if (signal?.aborted) {
       abort();
       return stream;
@@ -77,7 +78,7 @@ export class WatchOwner {
     if (kind !== 'data') found = this.#watches.removeOneShot(this.#shots, 'child', path) || found;
     if (kind === 'any') {
       for (const [watch, end] of [...this.#persistent]) {
-        if (watch.path !== path) continue;
+        if (watch.path !== outer(path)) continue;
         end();
         found = true;
       }

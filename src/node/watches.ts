@@ -1,9 +1,10 @@
 import type Long from 'long';
 import { EventType, type EventTypeCode } from '../model/codes.ts';
 import type { Logger } from '../seams/logger.ts';
+import { outer } from '../tree/paths.ts';
 import type { ZnodeTree } from '../tree/tree.ts';
 import { diffTrees } from '../tree/tree-diff.ts';
-import { WatchTable } from '../tree/watches.ts';
+import { WatchKind, WatchTable } from '../tree/watches.ts';
 import type { WatchEvent, Watcher } from './api.ts';
 
 /** Who is called with an event in the end: an application's callback, or an iterator. */
@@ -115,9 +116,6 @@ function typeName(type: EventTypeCode): WatchEvent['type'] {
   }
 }
 
-/** The root has two spellings in reads (PROTOCOL 7), but one in events. */
-const watchedPath = (path: string): string => (path === '' ? '/' : path);
-
 /**
  * All watches of this process, of its sessions and of the node itself, in one table that the tree's events fire.
  *
@@ -163,7 +161,6 @@ export class Watches {
       event ??= { type: typeName(type), path, zxid };
       this.#fire(watching, event);
     });
-    if (!this.#table.hasAny) this.#listen();
   };
 
   #fire(watching: Watching, event: WatchEvent): void {
@@ -187,7 +184,7 @@ export class Watches {
   }
 
   addOneShot(shots: OneShotWatches, table: 'data' | 'child', path: string, callback: Watcher): void {
-    const at = watchedPath(path);
+    const at = outer(path);
     const callbacks = shots[table].get(at);
     if (callbacks === undefined) shots[table].set(at, [callback]);
     else if (!callbacks.includes(callback)) callbacks.push(callback);
@@ -199,9 +196,9 @@ export class Watches {
 
   /** Whether there was one. */
   removeOneShot(shots: OneShotWatches, table: 'data' | 'child', path: string): boolean {
-    const at = watchedPath(path);
+    const at = outer(path);
     if (!shots[table].delete(at)) return false;
-    this.#table.remove(at, table === 'data' ? 'data' : 'children', shots);
+    this.#table.remove(at, table === 'data' ? WatchKind.data : WatchKind.children, shots);
     this.#listen();
     return true;
   }
@@ -223,8 +220,8 @@ export class Watches {
     for (const shots of this.#oneShots) {
       for (const watched of new Set([...shots.data.keys(), ...shots.child.keys()])) {
         diffTrees(oldTree, newTree, watched, false, (type, path) => this.#fire(shots, { type: typeName(type), path, zxid }));
-        if (!shots.data.has(watched)) this.#table.remove(watched, 'data', shots);
-        if (!shots.child.has(watched)) this.#table.remove(watched, 'children', shots);
+        if (!shots.data.has(watched)) this.#table.remove(watched, WatchKind.data, shots);
+        if (!shots.child.has(watched)) this.#table.remove(watched, WatchKind.children, shots);
       }
     }
     this.attach(newTree);
@@ -236,6 +233,8 @@ export class Watches {
     const queue = this.#queue;
     this.#queue = [];
     for (const delivery of queue) this.#deliver(delivery);
+    // Here and not in the event itself: the tree is in the middle of a change then.
+    this.#listen();
   }
 
   /** Opens a gate that was shut and delivers what it held. */
