@@ -3,7 +3,7 @@ import type { Acl } from '../model/records.ts';
 import { compareZxid } from '../model/zxid.ts';
 import type { Octets } from '../util/bytes.ts';
 import { isOpenList, worldPerms } from './acl.ts';
-import { isDigested, nodeDigest, Sum64 } from './digest.ts';
+import { isDigested, NodeDigester, Sum64 } from './digest.ts';
 import { OWNER, STAT_WORDS } from './row.ts';
 import type { ZnodeTree } from './tree.ts';
 import { ACL_KEY, CHILDREN, CRC } from './znode-table.ts';
@@ -57,6 +57,7 @@ export class Outstanding {
   readonly #seen: Change[] = [];
   /** The tree's digest after everything proposed. */
   readonly sum = new Sum64();
+  readonly #digester = new NodeDigester();
   /** For the multi at hand: each znode that it changed and, beside it, what it was before (null: as in the tree). */
   #undo: { change: Change; before: Change | null }[] | null = null;
   #undoQueue = 0;
@@ -141,7 +142,7 @@ export class Outstanding {
   redigest(change: Change): void {
     if (!this.#digest || !isDigested(change.path)) return;
     this.sum.subtract(change.crc);
-    change.crc = change.exists ? nodeDigest(change.path, change.data, change.words, 0) : 0;
+    change.crc = change.exists ? this.#digester.digest(change.path, change.data, change.words, 0) : 0;
     this.sum.add(change.crc);
   }
 

@@ -35,7 +35,9 @@ export function putNumber(words: Int32Array, at: number, value: number): void {
   words[at + 1] = value;
 }
 
-export const numberAt = (words: Int32Array, at: number): number => words[at] * TWO_32 + (words[at + 1] >>> 0);
+export const joined = (high: number, low: number): number => high * TWO_32 + (low >>> 0);
+
+export const numberAt = (words: Int32Array, at: number): number => joined(words[at], words[at + 1]);
 
 /** Fills the stat words of a znode created by `zxid` at `time`. */
 export function initRow(words: Int32Array, at: number, zxid: Long, time: number, ownerHigh: number, ownerLow: number): void {
@@ -121,24 +123,27 @@ export function ownerLow(type: number, ephemeral: boolean, session: Long, ttl: n
   return ephemeral ? session.low : 0;
 }
 
-/** The Stat that a client sees (PROTOCOL 6): cversion counts deletions too, and only a session is shown as owner. */
-export function statOf(words: Int32Array, at: number, dataLength: number, numChildren: number): Stat {
-  const czxid = longAt(words, at + CZXID);
-  // Most znodes have one zxid and one time in several fields; sharing the objects keeps a read cheap.
-  const mzxid = words[at + MZXID + 1] === czxid.low && words[at + MZXID] === czxid.high ? czxid : longAt(words, at + MZXID);
-  const pzxid = words[at + PZXID + 1] === czxid.low && words[at + PZXID] === czxid.high ? czxid : longAt(words, at + PZXID);
-  const owned = ownerKind(words[at + OWNER], words[at + OWNER + 1]) === OwnerKind.session;
+/** The Stat that a client sees (PROTOCOL 6) of a row's words: cversion counts deletions too, and only a session is shown as owner. */
+export function statOf(w: Int32Array, at: number, dataLength: number, numChildren: number): Stat {
+  const czxid = longAt(w, at + CZXID);
   return {
     czxid,
-    mzxid,
-    ctime: numberAt(words, at + CTIME),
-    mtime: numberAt(words, at + MTIME),
-    version: words[at + VERSION],
-    cversion: (2 * words[at + CVERSION] - numChildren) | 0,
-    aversion: words[at + AVERSION],
-    ephemeralOwner: owned ? longAt(words, at + OWNER) : ZXID_NONE,
+    mzxid: sharedLong(w[at + MZXID], w[at + MZXID + 1], czxid),
+    ctime: numberAt(w, at + CTIME),
+    mtime: numberAt(w, at + MTIME),
+    version: w[at + VERSION],
+    cversion: (2 * w[at + CVERSION] - numChildren) | 0,
+    aversion: w[at + AVERSION],
+    ephemeralOwner: shownOwner(w[at + OWNER], w[at + OWNER + 1]),
     dataLength,
     numChildren,
-    pzxid,
+    pzxid: sharedLong(w[at + PZXID], w[at + PZXID + 1], czxid),
   };
 }
+
+/** Most znodes have one zxid in several fields; one object for all keeps a read cheap. */
+export const sharedLong = (high: number, low: number, other: Long): Long =>
+  low === other.low && high === other.high ? other : new Long(low, high, true);
+
+export const shownOwner = (high: number, low: number): Long =>
+  ownerKind(high, low) === OwnerKind.session ? new Long(low, high, true) : ZXID_NONE;

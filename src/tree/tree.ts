@@ -20,7 +20,7 @@ import type { Octets } from '../util/bytes.ts';
 import { LongMap } from '../util/long-map.ts';
 import { READ_ACL } from './acl.ts';
 import { AclTable, OPEN_KEY } from './acl-table.ts';
-import { DIGEST_VERSION, isDigested, nodeDigest, Sum64 } from './digest.ts';
+import { DIGEST_VERSION, isDigested, NodeDigester, Sum64 } from './digest.ts';
 import { Owners } from './owners.ts';
 import { inner, outer, parentOf } from './paths.ts';
 import { Quotas } from './quota.ts';
@@ -80,6 +80,7 @@ export class ZnodeTree {
   readonly digestOn: boolean;
   /** The digest's running sum. */
   readonly sum = new Sum64();
+  readonly #digester = new NodeDigester();
   /** The sessions that are open, by id. */
   readonly sessions = new LongMap<SessionInfo>();
   /** The last transaction applied. */
@@ -148,10 +149,9 @@ export class ZnodeTree {
 
   #read(slot: number): ZnodeData {
     const { table } = this;
-    const data = table.data(slot);
     const page = table.page(slot);
     const at = table.at(slot);
-    return new ZnodeData(statOf(page, at, sizeOf(data), page[at + CHILDREN]), data);
+    return new ZnodeData(table.data(slot), page, at, page[at + CHILDREN]);
   }
 
   exists(path: string): Stat | undefined {
@@ -426,7 +426,7 @@ export class ZnodeTree {
     const page = table.page(slot);
     const at = table.at(slot);
     this.sum.subtract(page[at + CRC]);
-    page[at + CRC] = nodeDigest(path, table.data(slot), page, at);
+    page[at + CRC] = this.#digester.digest(path, table.data(slot), page, at);
     this.sum.add(page[at + CRC]);
   }
 
@@ -447,7 +447,7 @@ export class ZnodeTree {
     const top = table.find('');
     for (let slot = top; slot !== 0; slot = table.following(slot, top)) {
       const path = table.path(slot);
-      if (isDigested(path)) sum.add(nodeDigest(path, table.data(slot), table.page(slot), table.at(slot)));
+      if (isDigested(path)) sum.add(this.#digester.digest(path, table.data(slot), table.page(slot), table.at(slot)));
     }
     return sum.toLong();
   }
