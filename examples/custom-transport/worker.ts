@@ -23,9 +23,9 @@ await session.create('/counter', '0').catch((error) => assert.equal(error.code, 
 
 // Read, add one, write back under the version that was read; whoever comes second tries again.
 for (let done = 0; done < increments; ) {
-  const { stat, ...rest } = await session.getData('/counter').then((znode) => ({ stat: znode.stat, value: Number(znode.text()) }));
+  const before = await session.getData('/counter');
   try {
-    await session.setData('/counter', String(rest.value + 1), { version: stat.version });
+    await session.setData('/counter', String(Number(before.text()) + 1), { version: before.stat.version });
     done++;
   } catch (error) {
     assert.equal((error as { code?: string }).code, 'BAD_VERSION');
@@ -36,6 +36,6 @@ for (let done = 0; done < increments; ) {
 parentPort.postMessage({ id, role: node.role });
 await once(parentPort, 'message'); // every thread has finished
 await node.sync();
-parentPort.postMessage({ id, total: Number(node.tree.getData('/counter')?.text()) });
-await once(parentPort, 'message'); // every thread has read
 await session.close();
+parentPort.postMessage({ id, total: Number(node.tree.getData('/counter')?.text()) });
+await once(parentPort, 'message'); // until every thread has come this far there must be a quorum
