@@ -145,7 +145,10 @@ export interface EnsembleNode extends EventEmitter<NodeEvents>, AsyncDisposable 
   sync(options?: { signal?: AbortSignal }): Promise<Long>;
   /** Opens a session, or goes on with one by its id and password. */
   openSession(options?: SessionOptions): Promise<Session>;
-  /** Calls `listener` for every change from now on; without a session. Returns the function that ends it. A throwing listener is logged. */
+  /**
+   * Calls `listener` for every change from now on, or from when the node first serves; without a session. Returns the function that ends it. A throwing listener is logged. Events
+   * wait while the node does not serve. It is called after the whole transaction has been applied, in the replica's turn. Throws NODE_STOPPED.
+   */
   watch(path: string, listener: (event: WatchEvent) => void, options?: WatchOptions): () => void;
   /** The same as an async iterator; it ends by the signal, by leaving the loop, or when the node stops. */
   watch(path: string, options?: WatchOptions): AsyncIterableIterator<WatchEvent>;
@@ -154,8 +157,9 @@ export interface EnsembleNode extends EventEmitter<NodeEvents>, AsyncDisposable 
 }
 
 /**
- * `connected`; `suspended`: the replica has lost its ensemble, the session may live on or expire meanwhile; `expired` and `closed` are final: the session's
- * ephemeral znodes are gone or going.
+ * `connected`; `suspended`: the replica has lost its ensemble or the node was stopped, the session may live on or expire meanwhile: only the leader knows, so it stays
+ * suspended until the leader has said; `expired` and `closed` are final: the session's ephemeral znodes are gone or going, unless it is `closed` because another handle goes on with the
+ * session (calls then reject with SESSION_MOVED).
  */
 export type SessionState = 'connected' | 'suspended' | 'expired' | 'closed';
 

@@ -1,6 +1,9 @@
 import { ZabError } from '../model/errors.ts';
 import type { MultiOp } from '../model/records.ts';
 
+/** The number of the request after the one with `cxid`. After the highest comes 1: 0 and below mean something else (PROTOCOL 2.3, 17). */
+export const nextCxid = (cxid: number): number => (cxid === 0x7fffffff ? 1 : cxid + 1);
+
 /** What kind of call waits; decides the shape of its result. */
 export const CallKind = { create: 0, delete: 1, setData: 2, setAcl: 3, multi: 4, close: 5, sync: 6, read: 7 } as const;
 export type CallKindCode = (typeof CallKind)[keyof typeof CallKind];

@@ -6,7 +6,7 @@ import type { Request, Txn } from '../model/records.ts';
 import { ZXID_NONE } from '../model/zxid.ts';
 import type { TxnResult, ZnodeTree } from '../tree/tree.ts';
 import type { EnsembleNode, NodeEvents, Role, Session, SessionOptions, TreeReader, WatchEvent, WatchOptions } from './api.ts';
-import { abortError, Call, CallKind, lostError, notServing, overloaded, stoppedError } from './calls.ts';
+import { abortError, Call, CallKind, lostError, nextCxid, notServing, overloaded, stoppedError } from './calls.ts';
 import type { ReplicaControl, ReplicaHooks } from './hooks.ts';
 import { LocalTree } from './local-tree.ts';
 import type { ResolvedOptions } from './options.ts';
@@ -22,8 +22,6 @@ export interface Engine extends ReplicaControl {
   stop(done: () => void): void;
   metrics(): Record<string, number>;
 }
-
-const MAX_CXID = 0x7fffffff;
 
 /** The public face of a replica: joins it with sessions, watches and the application's events. */
 export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode {
@@ -149,7 +147,7 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
     if (this.#ended !== null) return Promise.reject(stoppedError('not-done', this.#ended.cause));
     if (signal?.aborted) return Promise.reject(abortError(signal, undefined, 'not-done'));
     if (!this.#sessions.take()) return Promise.reject(overloaded());
-    const cxid = this.#lastCxid === MAX_CXID ? 1 : this.#lastCxid + 1;
+    const cxid = nextCxid(this.#lastCxid);
     const record = { op: Op.sync, path: '/' } as const;
     const request: Request = { sessionId: ZXID_NONE, cxid, op: Op.sync, auth: [], record, body: null };
     if (!this.#engine.submit(request)) {

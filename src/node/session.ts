@@ -9,8 +9,6 @@ import { digestId } from '../tree/sha1.ts';
 import type { TxnResult } from '../tree/tree.ts';
 import type { ZnodeData } from '../tree/znode-data.ts';
 import { octetsFromBytes, octetsToText } from '../util/bytes.ts';
-import { Fifo } from '../util/fifo.ts';
-import { multiError, multiResults } from './answers.ts';
 import type {
   CallOptions,
   CreateOptions,
@@ -29,7 +27,8 @@ import type {
   WatchKind,
   WatchOptions,
 } from './api.ts';
-import { abortError, Call, CallKind, type CallKindCode, lostError, notServing, overloaded, stoppedError } from './calls.ts';
+import { CallQueue } from './call-queue.ts';
+import { abortError, Call, CallKind, type CallKindCode, lostError, nextCxid, notServing, overloaded, stoppedError } from './calls.ts';
 import type { ReplicaControl } from './hooks.ts';
 import { checkedPath, checkSize, createRequest, deleteRequest, multiOp, setAclRequest, setDataRequest } from './operations.ts';
 import { sessionPassword } from './session-id.ts';
@@ -53,26 +52,17 @@ export interface SessionHost {
   stateChanged(session: LocalSession, state: SessionState): void;
 }
 
-/** The highest cxid; after it come the low ones again. 0 and below mean something else (PROTOCOL 2.3, 17). */
-const MAX_CXID = 0x7fffffff;
-
 /** Who everybody in this process is: it comes from here. */
 const IN_PROCESS: Id = Object.freeze({ scheme: 'ip', id: '127.0.0.1' });
 
-/**
- * A session of this process.
- *
- * Calls stand in one queue in the order made. A session's writes go to the leader over one ordered channel, so they are answered in that order: when the transaction for a write
- * is applied, everything before it in the queue can be answered too. Reads at the front run then and there; a sync before it is answered because the write was committed after the
- * sync was asked: whatever had been committed by then is applied here by now, and a quorum has confirmed the leader since.
- */
+/** A session of this process: sends its requests, and answers them in order by way of its {@link CallQueue}. */
 export class LocalSession extends EventEmitter<SessionEvents> implements Session {
   readonly id: Long;
   readonly timeout: number;
   readonly password: Uint8Array;
   readonly #host: SessionHost;
   readonly #watches: WatchOwner;
-  readonly #calls = new Fifo<Call>();
+  readonly #calls: CallQueue;
   #state: SessionState = 'connected';
   #auth: readonly Id[] = [IN_PROCESS];
   #lastCxid: number;
@@ -89,6 +79,7 @@ export class LocalSession extends EventEmitter<SessionEvents> implements Session
     this.password = sessionPassword(id);
     this.#lastCxid = lastCxid;
     this.#watches = new WatchOwner(host.watches);
+    this.#calls = new CallQueue(() => host.release());
   }
 
   get state(): SessionState {
@@ -176,7 +167,7 @@ export class LocalSession extends EventEmitter<SessionEvents> implements Session
     const host = this.#host;
     if (record.op !== Op.sync) checkSize(record, path, host.maxRequestBytes);
     if (!host.take()) return Promise.reject(overloaded(path));
-    const cxid = this.#lastCxid === MAX_CXID ? 1 : this.#lastCxid + 1;
+    const cxid = nextCxid(this.#lastCxid);
     const request: Request = { sessionId: this.id, cxid, op: record.op, auth: this.#auth, record, body: null };
     if (!host.control.submit(request)) {
       host.release();
@@ -376,82 +367,15 @@ export class LocalSession extends EventEmitter<SessionEvents> implements Session
 
   /** A transaction of this session was applied; all events of it are delivered. */
   applied(txn: Txn, result: TxnResult): void {
-    const isAnswer = this.#answerWrite(txn.header.cxid, result);
-    if (txn.header.type === Op.closeSession) this.#wasClosed(isAnswer);
-    else if (isAnswer && result.err === Err.sessionMoved) this.moved();
-  }
-
-  /**
-   * Answers the first write and what stands before it, and the reads that waited for it. False if `cxid` is not its number: the transaction's request was given up when the replica
-   * lost its ensemble, or another handle of the session made it.
-   */
-  #answerWrite(cxid: number, result: TxnResult): boolean {
-    const calls = this.#calls;
-    let index = 0;
-    while (index < calls.length && !calls.at(index).isWrite) index++;
-    if (index === calls.length || calls.at(index).cxid !== cxid) return false;
-    for (; index > 0; index--) this.#answerFirst();
-    const call = this.#shift();
-    this.#answer(call, result);
-    if (call.kind === CallKind.close) this.#closing = null;
-    this.#runReady();
-    return true;
+    const answered = this.#calls.answerWrite(txn.header.cxid, result);
+    if (answered?.kind === CallKind.close) this.#closing = null;
+    if (txn.header.type === Op.closeSession) this.#wasClosed(answered !== null);
+    else if (answered !== null && result.err === Err.sessionMoved) this.moved();
   }
 
   /** A sync of this session came back. */
   synced(cxid: number): void {
-    for (let index = 0; index < this.#calls.length; index++) {
-      const call = this.#calls.at(index);
-      if (call.kind !== CallKind.sync || call.cxid !== cxid) continue;
-      call.done = true;
-      break;
-    }
-    this.#runReady();
-  }
-
-  /** Answers what stands at the front and waits for nothing any more. */
-  #runReady(): void {
-    for (;;) {
-      const call = this.#calls.peek();
-      if (call === undefined || !(call.kind === CallKind.read || call.done)) return;
-      this.#answerFirst();
-    }
-  }
-
-  /** Answers the first call, which is no write. */
-  #answerFirst(): void {
-    const call = this.#shift();
-    if (call.run === null || call.settled) return call.succeed(undefined);
-    try {
-      call.succeed(call.run());
-    } catch (error) {
-      call.fail(error);
-    }
-  }
-
-  #shift(): Call {
-    this.#host.release();
-    return this.#calls.shift()!;
-  }
-
-  #answer(call: Call, result: TxnResult): void {
-    if (result.err !== 0) {
-      const { ops } = call;
-      return call.fail(
-        ops !== null && result.results !== null ? multiError(result.results, ops) : ZabError.fromNumber(result.err, call.path),
-      );
-    }
-    switch (call.kind) {
-      case CallKind.create:
-        return call.succeed({ path: result.path!, stat: result.stat! });
-      case CallKind.setData:
-      case CallKind.setAcl:
-        return call.succeed(result.stat!);
-      case CallKind.multi:
-        return call.succeed(multiResults(result.results!));
-      default:
-        return call.succeed(undefined);
-    }
+    this.#calls.answerSync(cxid);
   }
 
   /** The replica lost its ensemble: what is under way is lost, and the session may live on or expire. */
@@ -492,7 +416,7 @@ export class LocalSession extends EventEmitter<SessionEvents> implements Session
   #wasClosed(isAnswer: boolean): void {
     if (this.isFinal) return;
     if (!isAnswer && this.#closing === null) return this.expired();
-    for (const call of this.#calls) if (call.kind === CallKind.close) call.succeed(undefined);
+    this.#calls.succeed(CallKind.close);
     this.#watches.end();
     this.#become('closed', (call) => this.#endError('not-done', call.path));
   }
@@ -509,10 +433,7 @@ export class LocalSession extends EventEmitter<SessionEvents> implements Session
     const before = this.#state;
     this.#state = state;
     this.#closing = null;
-    while (this.#calls.length !== 0) {
-      const call = this.#shift();
-      call.fail(errorOf(call));
-    }
+    this.#calls.failAll(errorOf);
     if (before !== state) this.#host.stateChanged(this, state);
   }
 }
