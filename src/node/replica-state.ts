@@ -8,6 +8,7 @@ import { type TxnResult, ZnodeTree } from '../tree/tree.ts';
 import { TreeLoader } from '../tree/tree-loader.ts';
 import { assert, InvariantError } from '../util/assert.ts';
 import { octetsFromText } from '../util/bytes.ts';
+import { ByteBlocks } from '../wire/byte-blocks.ts';
 import { JuteWriter } from '../wire/jute.ts';
 import { decodeRequestBody } from '../wire/requests.ts';
 import { decodeTxn, encodeTxn } from '../wire/txn.ts';
@@ -43,6 +44,7 @@ export class ReplicaState implements StateMachine {
   /** Stands for this process where the tracker wants to know through which server a session comes. */
   readonly #here: LinkToken = {};
   readonly #writer = new JuteWriter(4096);
+  readonly #blocks = new ByteBlocks();
   readonly #options: ResolvedOptions;
   readonly #host: StateHost;
 
@@ -173,7 +175,7 @@ export class ReplicaState implements StateMachine {
     const w = this.#writer;
     w.reset();
     encodeTxn(w, txn);
-    return new LogEntry(zxid, w.copy(), txn);
+    return new LogEntry(zxid, this.#blocks.copy(w.buf, 0, w.pos), txn);
   }
 
   /** The record of the request, or the error that it becomes. */

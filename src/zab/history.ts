@@ -1,6 +1,6 @@
 import type Long from 'long';
 import { compareZxid, followsInHistory, formatZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
-import { assert } from '../util/assert.ts';
+import { assert, InvariantError } from '../util/assert.ts';
 import { Fifo } from '../util/fifo.ts';
 import type { LogEntry } from './entry.ts';
 
@@ -46,7 +46,7 @@ export class History {
   }
 
   append(entry: LogEntry): void {
-    assert(this.canAppend(entry), `log gap: ${formatZxid(entry.zxid)} after ${formatZxid(this.lastLogged)}`);
+    if (!this.canAppend(entry)) throw new InvariantError(`log gap: ${formatZxid(entry.zxid)} after ${formatZxid(this.lastLogged)}`);
     this.tail.push(entry);
     this.lastLogged = entry.zxid;
   }
@@ -55,10 +55,9 @@ export class History {
   commitNext(): LogEntry {
     const entry = this.tail.shift();
     assert(entry !== undefined, 'commit without a logged entry');
-    assert(
-      compareZxid(entry.zxid, this.lastCommitted) > 0,
-      `commit order: ${formatZxid(entry.zxid)} after ${formatZxid(this.lastCommitted)}`,
-    );
+    if (compareZxid(entry.zxid, this.lastCommitted) <= 0) {
+      throw new InvariantError(`commit order: ${formatZxid(entry.zxid)} after ${formatZxid(this.lastCommitted)}`);
+    }
     this.lastCommitted = entry.zxid;
     this.#remember(entry);
     return entry;
