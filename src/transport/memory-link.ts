@@ -100,10 +100,9 @@ export class Pipe<T = unknown> {
     else clock.defer(this.#run);
   }
 
-  /** Not before what was sent earlier. */
+  /** When an item sent now may arrive; the queue sees to it that it does not overtake an earlier one. */
   #arrival(): number {
-    const before = this.#due.length > 0 ? this.#due[this.#due.length - 1] : 0;
-    return Math.max(before, this.#fabric.clock.now() + this.#fabric.delay(this.#from, this.#to));
+    return this.#fabric.clock.now() + this.#fabric.delay(this.#from, this.#to);
   }
 
   readonly #run = (): void => {

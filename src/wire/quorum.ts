@@ -4,6 +4,7 @@ import { allocBytes, asBytes, readUtf8 } from '../util/bytes.ts';
 import { LogEntry } from '../zab/entry.ts';
 import { type LearnerInfoMessage, Packet, type QuorumMessage, type SessionTouch, type ZxidMessage } from '../zab/messages.ts';
 import { readIds, writeIds } from './acl.ts';
+import { ByteBlocks } from './byte-blocks.ts';
 import { JuteError, JuteReader, type JuteWriter } from './jute.ts';
 import { encodeRequestBody } from './requests.ts';
 import { encodeSnapshotEnd, encodeSnapshotHead, encodeZnode, SnapshotBodyDecoder } from './snapshot-body.ts';
@@ -135,8 +136,6 @@ function encodePing(w: JuteWriter, zxid: Long, touches: readonly SessionTouch[] 
 
 /** Type, zxid and data length. */
 const HEAD_BYTES = 16;
-/** Payloads are copied into blocks of this size: one small view each, no allocation of memory of their own. */
-const BLOCK_BYTES = 64 * 1024;
 /** A buffer for incomplete packets that has grown beyond this is dropped when it is empty. */
 const KEEP_BYTES = 256 * 1024;
 
@@ -144,7 +143,7 @@ const KEEP_BYTES = 256 * 1024;
  * Makes messages from the byte stream of a quorum link, in chunks of any size. `side` is who reads: PING and REVALIDATE look different in each direction,
  * and only a learner takes a snapshot. `maxPacket` bounds the data of a packet, and a path or data in a snapshot, in bytes.
  *
- * What it delivers refers to no chunk. Payloads of one stream share blocks of 64 KiB, so a kept payload can keep a block alive.
+ * What it delivers refers to no chunk. Payloads of one stream share blocks of 64 KiB, so a kept payload can keep a block alive ({@link ByteBlocks}).
  */
 export class QuorumDecoder {
   readonly #leaderReads: boolean;
@@ -158,8 +157,7 @@ export class QuorumDecoder {
   #stringsLeft = -1;
   #snapshot: SnapshotBodyDecoder | null = null;
   #signatureDue = false;
-  #block: Uint8Array = allocBytes(0);
-  #blockPos = 0;
+  readonly #blocks = new ByteBlocks();
   /** The authinfo of the last REQUEST in bytes and decoded: a client's requests, and often those of many clients, carry the same. */
   #lastAuthBytes: Uint8Array = allocBytes(0);
   #lastAuth: readonly Id[] = [];
@@ -198,7 +196,7 @@ export class QuorumDecoder {
   #hold(from: Uint8Array, start: number, end: number): void {
     const total = this.#heldEnd + end - start;
     // No packet and no snapshot record that passes the length checks is longer, so this only ends a stream that makes us wait for ever.
-    if (total > 4 * this.#maxPacket + 4 * BLOCK_BYTES + from.length) throw this.#error('a record without an end', 0);
+    if (total > 4 * this.#maxPacket + KEEP_BYTES + from.length) throw this.#error('a record without an end', 0);
     if (total > this.#held.length) {
       const grown = allocBytes(Math.max(total, 2 * this.#held.length, 4096));
       grown.set(this.#held.subarray(0, this.#heldEnd));
@@ -249,7 +247,7 @@ export class QuorumDecoder {
     for (; this.#stringsLeft > 0; this.#stringsLeft--) {
       if (at + 4 > end) break;
       const length = readInt(buf, at);
-      if (length < -1 || at + length - pos > 2 * this.#maxPacket + BLOCK_BYTES) throw this.#error(`authinfo string of ${length} bytes`, at);
+      if (length < -1 || at + length - pos > 2 * this.#maxPacket + KEEP_BYTES) throw this.#error(`authinfo string of ${length} bytes`, at);
       const next = at + 4 + (length === -1 ? 0 : length);
       if (next > end) break;
       at = next;
@@ -333,7 +331,7 @@ export class QuorumDecoder {
     if (readInt(buf, own) !== zxid.high || readInt(buf, own + 4) !== zxid.low) {
       throw this.#error(`packet and transaction disagree about the zxid 0x${zxid.toString(16)}`, at);
     }
-    return new LogEntry(zxid, this.#copy(buf, at, length));
+    return new LogEntry(zxid, this.#blocks.copy(buf, at, at + length));
   }
 
   #request(buf: Uint8Array, at: number, length: number, end: number): Request {
@@ -344,7 +342,7 @@ export class QuorumDecoder {
       op: readInt(buf, at + 12),
       auth: this.#auth(buf, at + length, end),
       record: null,
-      body: this.#copy(buf, at + 16, length - 16),
+      body: this.#blocks.copy(buf, at + 16, at + length),
     };
   }
 
@@ -368,22 +366,6 @@ export class QuorumDecoder {
     const touches: SessionTouch[] = [];
     for (let end = at + length; at < end; at += 12) touches.push({ sessionId: readLong(buf, at), timeout: readInt(buf, at + 8) });
     return touches;
-  }
-
-  #copy(buf: Uint8Array, at: number, length: number): Uint8Array {
-    if (length > BLOCK_BYTES / 4) {
-      const own = allocBytes(length);
-      own.set(buf.subarray(at, at + length));
-      return own;
-    }
-    if (this.#blockPos + length > this.#block.length) {
-      this.#block = allocBytes(BLOCK_BYTES);
-      this.#blockPos = 0;
-    }
-    const copy = this.#block.subarray(this.#blockPos, this.#blockPos + length);
-    copy.set(buf.subarray(at, at + length));
-    this.#blockPos += length;
-    return copy;
   }
 
   // ---- the stream after SNAP ----
