@@ -36,6 +36,8 @@ export const join: Row = {
         waits.push(await writer.call('longestWait', undefined));
         const { nodeCount } = await cluster.get(3).call('status', undefined);
         if (nodeCount < ZNODES) throw new Error(`the new follower serves with ${nodeCount} znodes`);
+        const { snapshotsSent } = (await leader.call('status', undefined)).metrics;
+        if (snapshotsSent !== run + 1) throw new Error(`the leader has sent ${snapshotsSent} snapshots for ${run + 1} joins`);
         await cluster.get(3).kill();
         await cluster.forget(3);
       }
