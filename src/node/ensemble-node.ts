@@ -247,8 +247,8 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
     if (serving === this.#serving) return;
     this.#serving = serving;
     if (serving) {
-      // What happened before the first time is recovery, no change that anybody could have missed.
-      if (!this.#hasServed) this.#watches.attach(this.#engine.tree);
+      // Only from now on: what happened before the first time is recovery, no change that anybody could have missed.
+      this.#watches.attach(this.#engine.tree);
       this.#hasServed = true;
       this.#ownWatches.release();
       this.#tree.advanced();

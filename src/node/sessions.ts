@@ -111,8 +111,7 @@ export class Sessions implements SessionHost {
   }
 
   stateChanged(session: LocalSession, state: SessionState): void {
-    // A handle that has been replaced must not take the new one with it.
-    if (session.isFinal && this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
+    if (session.isFinal) this.#sessions.delete(session.id);
     this.#emit(session, state);
     this.#onState(session.id, state);
   }

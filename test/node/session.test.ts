@@ -271,6 +271,21 @@ test('reads: a sync that is answered before an earlier write waits for it', asyn
   await Promise.all([write, sync]);
 });
 
+test('reads: a sync holds back the reads behind it, and what they give is of after it', async () => {
+  const { session, replica } = await open();
+  replica.manual();
+  const write = session.create('/a');
+  const sync = session.sync();
+  const read = session.exists('/b');
+  replica.step();
+  await write;
+  expect(await isSettled(read)).toBe(false);
+  replica.elsewhere({ op: Op.create, path: '/b', data: null, acl: OPEN_ACL, flags: 0, ttl: 0 });
+  replica.step();
+  await sync;
+  expect(await read).not.toBeNull();
+});
+
 test('reads: give what ZooKeeper gives', async () => {
   const { session } = await open();
   await session.create('/a', 'x');

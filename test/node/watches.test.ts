@@ -270,6 +270,19 @@ const shotFor: Record<string, string> = {
   parent: 'childrenChanged /parent',
 };
 
+test('watches that a new tree fired cost it nothing any more', async () => {
+  const { session, replica } = await openRig();
+  await session.create('/a');
+  const { seen, note } = recorder();
+  await session.getData('/a', { watch: note });
+  await session.getChildren('/a', { watch: note });
+  replica.serve(false);
+  replica.replaceTree(copyOf(replica.tree, (write) => write(remove('/a'))));
+  replica.serve(true);
+  await expect.poll(() => seen).toEqual(['deleted /a']);
+  expect(replica.tree.onEvent).toBeNull();
+});
+
 test('recovery before the first serving is no change', async () => {
   const { node, replica } = makeRig();
   const { seen, note } = recorder();
