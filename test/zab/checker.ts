@@ -1,0 +1,99 @@
+import { formatZxid, zxidEquals } from '../../src/model/zxid.ts';
+import type { LogEntry } from '../../src/zab/entry.ts';
+import type { QuorumRules } from '../../src/zab/quorum.ts';
+import type { Cluster, Sequence, Server } from './cluster.ts';
+
+/** A rule of Zab was broken. */
+export class Violation extends Error {
+  override readonly name = 'Violation';
+}
+
+/**
+ * Watches what an ensemble commits. `history` is everything that any server ever showed as committed, in order.
+ */
+export class Checker {
+  readonly history: LogEntry[] = [];
+  readonly #leaders = new Map<number, string>();
+
+  constructor(
+    readonly cluster: Cluster,
+    readonly quorum: QuorumRules,
+  ) {}
+
+  /** PrefixConsistency, one entry at a time. */
+  committed(server: Server, entry: LogEntry): void {
+    const at = server.tree.items.length - 1;
+    if (server.tree.items[at] !== entry) throw new Violation(`server ${server.id} applied ${formatZxid(entry.zxid)} again`);
+    this.#agree(server, at);
+  }
+
+  /** PrefixConsistency of the whole state, when a server begins to serve. */
+  shown(server: Server): void {
+    for (let at = 0; at < server.tree.items.length; at++) this.#agree(server, at);
+  }
+
+  /** Leadership1 and PrimaryIntegrity: one leader per epoch, and it has everything that was ever committed. */
+  established(server: Server, epoch: number): void {
+    const name = `${server.id}/${server.life}`;
+    const other = this.#leaders.get(epoch);
+    if (other !== undefined) throw new Violation(`epoch ${epoch} has two leaders: ${other} and ${name}`);
+    this.#leaders.set(epoch, name);
+    const { items } = server.tree;
+    if (items.length < this.history.length) {
+      throw new Violation(`leader ${name} of epoch ${epoch} lacks ${formatZxid(this.history[items.length].zxid)}`);
+    }
+  }
+
+  /** A sync sees everything that was committed when it was asked for. */
+  synced(server: Server, cxid: number): void {
+    const wanted = server.syncs.get(cxid);
+    server.syncs.delete(cxid);
+    if (wanted !== undefined && server.tree.items.length < wanted) throw new Violation(`server ${server.id}: stale sync`);
+  }
+
+  /** How many committed entries are safe on the server's disk. */
+  committedOnDisk(server: Server): number {
+    const state = this.#durable(server);
+    let count = 0;
+    while (count < this.history.length && count < state.length && same(state[count], this.history[count])) count++;
+    return count;
+  }
+
+  /** No write to disk ever takes away a committed entry. */
+  diskChanged(server: Server, before: number): void {
+    const after = this.committedOnDisk(server);
+    if (after < before) throw new Violation(`server ${server.id} removed committed ${formatZxid(this.history[after].zxid)} from its disk`);
+  }
+
+  #agree(server: Server, at: number): void {
+    const entry = server.tree.items[at];
+    if (at < this.history.length) {
+      if (same(entry, this.history[at])) return;
+      throw new Violation(`server ${server.id} has ${formatZxid(entry.zxid)} at ${at}, others ${formatZxid(this.history[at].zxid)}`);
+    }
+    this.history.push(entry);
+    let holders = 0;
+    for (const s of this.cluster.servers) {
+      const items = this.#durable(s);
+      if (at < items.length && same(items[at], entry)) holders |= this.quorum.bit(s.id);
+    }
+    if (!this.quorum.isQuorum(holders)) {
+      throw new Violation(`server ${server.id} committed ${formatZxid(entry.zxid)}, which is on the disks of no quorum (${holders.toString(2)})`);
+    }
+  }
+
+  #durable(server: Server): readonly LogEntry[] {
+    const { base, log } = server.disk;
+    return log.length === 0 ? claimed(base) : [...claimed(base), ...log];
+  }
+}
+
+/** A snapshot may hold more than its zxid says; only what the zxid covers is claimed. */
+function claimed(base: Sequence): readonly LogEntry[] {
+  const { items, zxid } = base;
+  let end = items.length;
+  while (end > 0 && !zxidEquals(items[end - 1].zxid, zxid)) end--;
+  return end === items.length ? items : items.slice(0, end);
+}
+
+const same = (a: LogEntry, b: LogEntry): boolean => zxidEquals(a.zxid, b.zxid) && a.txn === b.txn;
