@@ -10,6 +10,7 @@ export default defineConfig({
   // One copy of each class for both entries and so one `instanceof`, in CJS too.
   splitting: true,
   clean: true,
+  removeNodeProtocol: false,
   // Published as ESM only: a CJS build that required it would fail. The other dependencies stay outside.
   noExternal: ['p-queue', 'p-timeout'],
 });
