@@ -233,7 +233,8 @@ export class Replica implements ReplicaControl {
     const error = cause instanceof Error ? cause : new Error(String(cause));
     this.#log('error', `the replica stops: ${error.message}`);
     this.#out.clear();
-    this.#setServing(false);
+    // Not told as an end of serving: what waits is to fail with this error, as `fatal` tells.
+    this.#serving = false;
     this.stop(() => this.#hooks.fatal(error));
   }
 

@@ -102,6 +102,8 @@ export class FastElection implements Election {
     }
     this.#votes.set(from, vote);
     if (this.#prefers(vote, this.proposal)) return this.#propose(vote, true);
+    // It may have begun to look after our own broadcast had reached it: without this both would wait for the next resend.
+    if (!sameVote(vote, this.proposal)) this.#sendTo(from);
     return this.#tally();
   }
 
