@@ -176,6 +176,20 @@ export const noForeignNames: Rule = (files) => {
   return lock.includes('"resolved"') ? [...breaches, 'package-lock.json: names a registry host ("resolved")'] : breaches;
 };
 
+interface LockedPackage {
+  readonly optionalDependencies?: Record<string, string>;
+}
+
+/** `npm ci` refuses a lock file in which a package for another platform has no entry; npm leaves such entries out when it can't look them up. */
+export const completeLock: Rule = (files) => {
+  const { packages = {} } = JSON.parse(files.get('package-lock.json') ?? '{}') as { packages?: Record<string, LockedPackage> };
+  return Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies)
+      .filter((name) => packages[`${path}/node_modules/${name}`] === undefined && packages[`node_modules/${name}`] === undefined)
+      .map((name) => `package-lock.json: no entry for ${name}, which ${path} may need`),
+  );
+};
+
 const MARKS: readonly RegExp[] = [/\b(?:TO[D]O|FIX[M]E|X[X]X|HAC[K])\b/];
 const LOOPHOLES: readonly RegExp[] = [/\bas an[y]\b/, /@ts-(?:ignor[e]|nochec[k]|expect-erro[r])/];
 const SKIPPED_TESTS: readonly RegExp[] = [/\b(?:it|test|describe)\.(?:ski[p]|onl[y]|tod[o])\b/];

@@ -150,6 +150,11 @@ const cases: Record<string, Case> = {
     bad: { 'package-lock.json': '{ "packages": { "a": { "resolved": "x" } } }' },
     says: /package-lock\.json/,
   },
+  'the lock file covers every platform': {
+    rule: rules.completeLock,
+    bad: { 'package-lock.json': '{ "packages": { "node_modules/a": { "optionalDependencies": { "a-win32": "1.0.0" } } } }' },
+    says: /no entry for a-win32/,
+  },
   'no marks of unfinished work': { rule: rules.noMarks, bad: { 'src/zab/m.ts': `// ${'TO'}${'DO'} later\n` }, says: /m\.ts:1/ },
   'no way around the type checker': {
     rule: rules.noLoopholes,
