@@ -167,7 +167,7 @@ export class LogReader {
     this.#scan(bytes, at);
   }
 
-  /** The file has ended. */
+  /** The file has ended; the last call. */
   end(): LogEnd {
     if (this.#state === 'stopped') return { kind: 'stopped', offset: this.#offset, reason: '' };
     if (this.#state !== 'suspect') {
