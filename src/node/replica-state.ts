@@ -37,6 +37,8 @@ export class ReplicaState implements StateMachine {
   /** The tree that will replace the shown one at the end of the synchronisation; null when none is under way. */
   incoming: ZnodeTree | null = null;
   #loader: TreeLoader | null = null;
+  /** A snapshot that has come in whole and replaces nothing yet. */
+  #received: ZnodeTree | null = null;
   #snapshotZxid: Long | null = null;
   #preparer: Preparer | null = null;
   #tracker: SessionTracker | null = null;
@@ -103,6 +105,7 @@ export class ReplicaState implements StateMachine {
 
   beginSnapshot(zxid: Long): void {
     this.#loader = this.newLoader();
+    this.#received = null;
     this.#snapshotZxid = zxid;
   }
 
@@ -117,9 +120,17 @@ export class ReplicaState implements StateMachine {
 
   endSnapshot(): boolean {
     const ended = this.#load((loader) => loader.end(null));
-    if (ended) this.incoming = this.#loader?.tree ?? null;
+    if (ended) this.#received = this.#loader?.tree ?? null;
     this.#loader = null;
-    return ended && this.incoming !== null;
+    return ended && this.#received !== null;
+  }
+
+  /** The snapshot that was received last, with `entries` applied to it, is the state from now on. */
+  adoptSnapshot(entries: readonly LogEntry[]): void {
+    assert(this.#received !== null, 'no snapshot was received');
+    this.incoming = this.#received;
+    this.#received = null;
+    for (const entry of entries) this.incoming.apply(txnOf(entry), false);
   }
 
   /** A snapshot comes from outside: whatever is wrong with it ends the sync and nothing else. */

@@ -392,6 +392,7 @@ export class Replica implements ReplicaControl {
           durable(error);
         });
       case 'installSnapshot':
+        this.#state.adoptSnapshot(op.entries);
         return storage.installSnapshot(this.#state.openSnapshot(), durable);
       case 'truncate':
         if (!op.reload) return storage.truncate(op.zxid, durable);

@@ -19,8 +19,8 @@ export interface StateMachine {
   /** Learner: sessions that were active here, for the answer to a PING. */
   touches(): readonly SessionTouch[];
   /**
-   * Learner: a snapshot comes in, in these steps; nothing shows before the sync is over. A new begin drops an unfinished one. False: what came does not
-   * describe a tree.
+   * Learner: a snapshot comes in, in these steps. It is kept aside until an `installSnapshot` effect, or the next begin, which drops it. False: what came
+   * does not describe a tree.
    */
   beginSnapshot(zxid: Long): void;
   snapshotHead(head: SnapshotHead): boolean;

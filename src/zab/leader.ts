@@ -299,6 +299,8 @@ export class Leader {
   #startSync(handle: LearnerHandle): void {
     const { history, out } = this.#ctx;
     const upTo = this.#phase === 'broadcast' ? history.lastCommitted : history.lastLogged;
+    // Whatever it acknowledged over an earlier link it may be about to cut off: it must get that again and acknowledge it again.
+    for (const proposal of this.#outstanding) proposal.acks &= ~handle.bit;
     const plan = planSync(history, upTo, handle.lastZxid);
     out.log('info', `server ${handle.serverId} at ${formatZxid(handle.lastZxid)} gets ${plan.kind.toUpperCase()} to ${formatZxid(upTo)}`);
     handle.phase = 'syncing';

@@ -1,7 +1,7 @@
 import type Long from 'long';
 import { Op } from '../model/codes.ts';
 import type { Request } from '../model/records.ts';
-import { compareZxid, epochOf, formatZxid, makeZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
+import { compareZxid, epochOf, followsInHistory, formatZxid, makeZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
 import { Fifo } from '../util/fifo.ts';
 import type { ZabContext } from './context.ts';
 import type { LogEntry } from './entry.ts';
@@ -10,6 +10,13 @@ import type { LinkToken } from './outbox.ts';
 
 /** Between two attempts to reach a leader that may not have opened its port yet, ms. */
 const DIAL_PAUSE = 20;
+
+/** A snapshot of the state at `zxid`, the entries that came behind it, and the zxid of the last of them. */
+interface Received {
+  readonly zxid: Long;
+  last: Long;
+  readonly entries: LogEntry[];
+}
 
 /**
  * A learner, from the election to the loss of its leader. Its phases (PROTOCOL 13.1):
@@ -29,6 +36,8 @@ export abstract class Learner {
   /** A DIFF, TRUNC or SNAP has come. */
   #planned = false;
   #inSnapshot = false;
+  /** A snapshot that has come in, and what came behind it: all of it takes the place of our history at NEWLEADER, none of it before. */
+  #received: Received | null = null;
   /** Everything up to here is committed, as far as the leader told. */
   #commitLine: Long = ZXID_NONE;
   #deadline: number;
@@ -184,7 +193,7 @@ export abstract class Learner {
         if (this.#inSnapshot && !app.snapshotNodes(m.nodes)) this.#fail('a snapshot that is none');
         return;
       case Packet.SNAPSHOT_END:
-        return this.#installSnapshot();
+        return this.#snapshotEnd();
       case Packet.NEWLEADER:
         return this.#newLeader(m.zxid);
       case Packet.UPTODATE:
@@ -230,13 +239,27 @@ export abstract class Learner {
     else history.truncate(zxid);
   }
 
-  /** The store takes the snapshot in before anything that follows; memory follows the store at once, and shows it at UPTODATE (faults 3642, 3104). */
-  #installSnapshot(): void {
+  #snapshotEnd(): void {
     if (!this.#inSnapshot) return this.#fail('a snapshot that was not announced');
     this.#inSnapshot = false;
     if (!this.ctx.app.endSnapshot()) return this.#fail('a snapshot that is none');
-    this.ctx.out.installSnapshot();
-    this.ctx.history.reset(this.#commitLine);
+    this.#received = { zxid: this.#commitLine, last: this.#commitLine, entries: [] };
+  }
+
+  /**
+   * The snapshot and what came behind it replace our history in one durable step (faults 3642, 3104). Not earlier: a leader that is not established yet knows only
+   * of a part of its history that it is committed, its snapshot ends there, and what we had beyond it may be all that a commit rests on.
+   */
+  #adopt({ zxid, entries }: Received): void {
+    const { history, out } = this.ctx;
+    let covered = 0;
+    while (covered < entries.length && compareZxid(entries[covered].zxid, this.#commitLine) <= 0) covered++;
+    out.installSnapshot(entries.slice(0, covered));
+    history.reset(covered === 0 ? zxid : entries[covered - 1].zxid);
+    for (const entry of entries.slice(covered)) {
+      history.append(entry);
+      out.append(entry);
+    }
   }
 
   /** The order of PROTOCOL 13.1 step 6, with every step durable before the ACK: snapshot, log, currentEpoch (faults 3023, 4646, 4643). */
@@ -246,6 +269,8 @@ export abstract class Learner {
       return this.#fail('NEWLEADER out of turn');
     if (!zxidEquals(zxid, makeZxid(this.#epoch, 0))) return this.#fail(`NEWLEADER ${formatZxid(zxid)} in epoch ${this.#epoch}`);
     this.#phase = 'newLeader';
+    if (this.#received !== null) this.#adopt(this.#received);
+    this.#received = null;
     out.setCurrentEpoch(this.#epoch);
     out.sendDurable(this.link, { type: Packet.ACK, zxid });
     for (const entry of history.tail) if (compareZxid(entry.zxid, this.#commitLine) > 0) this.logged(entry);
@@ -266,9 +291,15 @@ export abstract class Learner {
   #propose(entry: LogEntry): void {
     const { history, out } = this.ctx;
     if (!this.#planned || this.#inSnapshot) return this.#fail('PROPOSAL before the synchronisation');
-    if (compareZxid(entry.zxid, history.lastLogged) <= 0) return;
-    if (!history.canAppend(entry)) return this.#fail(`gap: ${formatZxid(entry.zxid)} after ${formatZxid(history.lastLogged)}`);
+    const last = this.#received === null ? history.lastLogged : this.#received.last;
+    if (compareZxid(entry.zxid, last) <= 0) return;
+    if (!followsInHistory(last, entry.zxid)) return this.#fail(`gap: ${formatZxid(entry.zxid)} after ${formatZxid(last)}`);
     if (!this.ctx.app.readable(entry)) return this.#fail(`${formatZxid(entry.zxid)} can't be read`);
+    if (this.#received !== null) {
+      this.#received.entries.push(entry);
+      this.#received.last = entry.zxid;
+      return;
+    }
     history.append(entry);
     out.append(entry);
     if (this.acknowledging) this.logged(entry);
@@ -276,7 +307,8 @@ export abstract class Learner {
 
   #commit(zxid: Long): void {
     if (!this.#planned || this.#inSnapshot) return this.#fail('COMMIT before the synchronisation');
-    if (compareZxid(zxid, this.ctx.history.lastLogged) > 0) return this.#fail(`COMMIT of ${formatZxid(zxid)}, which is not logged`);
+    const last = this.#received === null ? this.ctx.history.lastLogged : this.#received.last;
+    if (compareZxid(zxid, last) > 0) return this.#fail(`COMMIT of ${formatZxid(zxid)}, which is not logged`);
     if (compareZxid(zxid, this.#commitLine) > 0) this.#commitLine = zxid;
     if (this.#phase === 'active') this.#apply();
   }

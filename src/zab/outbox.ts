@@ -10,7 +10,7 @@ export type PersistOp =
   | { readonly kind: 'append'; readonly entries: LogEntry[]; seq: number }
   | { readonly kind: 'truncate'; readonly zxid: Long; readonly reload: boolean; readonly seq: number }
   | { readonly kind: 'acceptedEpoch' | 'currentEpoch'; readonly epoch: number; readonly seq: number }
-  | { readonly kind: 'installSnapshot'; readonly seq: number };
+  | { readonly kind: 'installSnapshot'; readonly entries: readonly LogEntry[]; readonly seq: number };
 
 /** What is rare: done in order, after the sends. */
 export type Action =
@@ -87,9 +87,9 @@ export class Outbox {
     return this.seq;
   }
 
-  /** Makes the snapshot that has just been received the whole durable history. */
-  installSnapshot(): void {
-    this.persist.push({ kind: 'installSnapshot', seq: ++this.seq });
+  /** Makes the snapshot that was received last, with `entries` applied to it, the whole durable history. */
+  installSnapshot(entries: readonly LogEntry[]): void {
+    this.persist.push({ kind: 'installSnapshot', entries, seq: ++this.seq });
   }
 
   send(link: LinkToken, message: QuorumMessage): void {

@@ -59,10 +59,9 @@ export class Checker {
     return count;
   }
 
-  /** No write to disk ever takes away a committed entry. */
+  /** Whatever is committed stays on the disks of a quorum, at every moment. A server may lose an entry that it had not acknowledged. */
   diskChanged(server: Server, before: number): void {
-    const after = this.committedOnDisk(server);
-    if (after < before) throw new Violation(`server ${server.id} removed committed ${formatZxid(this.history[after].zxid)} from its disk`);
+    for (let at = this.committedOnDisk(server); at < before; at++) this.#heldByQuorum(at, `server ${server.id} removed`);
   }
 
   #agree(server: Server, at: number): void {
@@ -72,13 +71,18 @@ export class Checker {
       throw new Violation(`server ${server.id} has ${formatZxid(entry.zxid)} at ${at}, others ${formatZxid(this.history[at].zxid)}`);
     }
     this.history.push(entry);
+    this.#heldByQuorum(at, `server ${server.id} committed`);
+  }
+
+  #heldByQuorum(at: number, what: string): void {
+    const entry = this.history[at];
     let holders = 0;
     for (const s of this.cluster.servers) {
       const items = this.#durable(s);
       if (at < items.length && same(items[at], entry)) holders |= this.quorum.bit(s.id);
     }
     if (!this.quorum.isQuorum(holders)) {
-      throw new Violation(`server ${server.id} committed ${formatZxid(entry.zxid)}, which is on the disks of no quorum (${holders.toString(2)})`);
+      throw new Violation(`${what} ${formatZxid(entry.zxid)}, which is on the disks of no quorum (${holders.toString(2)})`);
     }
   }
 

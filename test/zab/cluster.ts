@@ -155,7 +155,8 @@ export class Server implements StateMachine {
   /** Loses everything that is not durable; the write under way may be there in part. */
   crash(): void {
     const first = this.ops[0];
-    if (first?.entries !== undefined) for (const e of first.entries.slice(0, this.cluster.dice.below(first.entries.length + 1))) this.disk.append(e);
+    if (first?.entries !== undefined)
+      for (const e of first.entries.slice(0, this.cluster.dice.below(first.entries.length + 1))) this.disk.append(e);
     this.peer = null;
     this.serving = false;
     this.loader = null;
@@ -246,9 +247,7 @@ export class Server implements StateMachine {
     return this.loader !== null;
   }
   endSnapshot(): boolean {
-    this.incoming = this.loader;
-    this.loader = null;
-    return this.incoming !== null;
+    return this.loader !== null;
   }
 
   // ---- the driver ----
@@ -293,6 +292,9 @@ export class Server implements StateMachine {
           this.history.currentEpoch = op.epoch;
         });
       case 'installSnapshot': {
+        for (const entry of op.entries) this.loader?.apply(entry);
+        this.incoming = this.loader;
+        this.loader = null;
         const copy = (this.incoming ?? this.tree).copy();
         return void add(() => {
           disk.base = copy;
@@ -372,7 +374,15 @@ export class Cluster {
     this.recentLimit = [2, 8, 500][this.dice.below(3)];
     const ids = Array.from({ length: options.voters + options.observers }, (_, i) => i + 1);
     const quorum = new QuorumRules(ids.slice(0, options.voters).map((id) => ({ id })));
-    const fixed = { quorum, serverIds: new Set(ids), tickTime: 100, initTime: 1000, syncTime: 500, finalizeWait: 20, configText: 'version=0' };
+    const fixed = {
+      quorum,
+      serverIds: new Set(ids),
+      tickTime: 100,
+      initTime: 1000,
+      syncTime: 500,
+      finalizeWait: 20,
+      configText: 'version=0',
+    };
     this.servers = ids.map((id) => new Server(this, id, { id, ...fixed }));
     this.checker = new Checker(this, quorum);
   }
@@ -384,7 +394,8 @@ export class Cluster {
     this.servers[a - 1].running && this.servers[b - 1].running && !this.#cut.has(this.#pair(a, b));
 
   send(end: End, m: QuorumMessage): void {
-    if (!end.closed && !end.other.closed) end.other.inbox.push(m);
+    // After a break nothing more gets through, even where the break is not noticed yet: a link loses its end, never its middle.
+    if (!end.closed && !end.ended && !end.other.closed && !end.other.ended) end.other.inbox.push(m);
   }
 
   dial(from: Server, to: number): End {
