@@ -19,7 +19,7 @@ function run(name: string, command: readonly string[]): boolean {
 
 const results = [
   ...EXAMPLES.map((name) => run(`examples/${name}`, [...process.execArgv, `examples/${name}`])),
-  run('examples/unit-test.test.ts', ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/vitest.config.ts', 'examples']),
+  run('examples/unit-test.test.ts', ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/vitest.config.ts', 'examples/unit-test']),
 ];
 const failed = results.filter((good) => !good).length;
 console.log(`\n${results.length - failed} examples passed, ${failed} failed`);

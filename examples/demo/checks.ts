@@ -14,7 +14,7 @@ export function verify(writes: number, report: WriteReport, lists: ReadonlyMap<n
     {
       what: `the writer has a zxid for each of ${writes} writes`,
       wrong: range(writes)
-        .filter((number) => report.zxids[number] === undefined)
+        .filter((number) => typeof report.zxids[number] !== 'string')
         .map((number) => `no zxid for ${number}`),
     },
     ...replicas.map(([id, rows]) => ({

@@ -2,11 +2,9 @@ import { type EnsembleNode, formatZxid, type Session, ZabError } from 'zab-ensem
 import { answerCalls, sharedNow } from '../support/processes.ts';
 import { ReplicaProcess } from '../support/replica.ts';
 import { connected } from '../support/sessions.ts';
+import { FOLDER, nameOf } from './names.ts';
 
 /* One replica of the demo, in a process of its own. The one that is asked to is also the writer. */
-
-export const FOLDER = '/demo';
-export const nameOf = (number: number): string => `w${String(number).padStart(7, '0')}`;
 
 /** What the writer can say afterwards. */
 export interface WriteReport {
