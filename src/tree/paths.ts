@@ -5,6 +5,9 @@ export const outer = (path: string): string => (path === '' ? '/' : path);
 /** The path before the last slash: the parent in inner form. `path` is an inner path other than the root. */
 export const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));
 
+/** Whether a path can be that of a znode other than the root, at all: what comes out of a log or a snapshot is checked no further. */
+export const isBelowRoot = (path: string): boolean => path.length > 1 && path.charCodeAt(0) === 0x2f;
+
 /** A znode that no request may delete (PROTOCOL 7). */
 export const isSpecial = (path: string): boolean =>
   path === '/' || path === '/zookeeper' || path === '/zookeeper/quota' || path === '/zookeeper/config';

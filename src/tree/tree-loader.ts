@@ -1,6 +1,6 @@
 import type Long from 'long';
 import type { SnapshotDigest, SnapshotHead, SnapshotSink, ZnodeRecord } from '../model/records.ts';
-import { parentOf } from './paths.ts';
+import { isBelowRoot, parentOf } from './paths.ts';
 import { AVERSION, CVERSION, initRow, MTIME, MZXID, PZXID, putLong, putNumber, VERSION } from './row.ts';
 import { type TreeOptions, ZnodeTree } from './tree.ts';
 import { ACL_KEY } from './znode-table.ts';
@@ -63,7 +63,7 @@ function loadNode(tree: ZnodeTree, record: ZnodeRecord): void {
   let slot = table.find(path);
   if (slot === 0) {
     const parent = path === '' ? 0 : table.find(parentOf(path));
-    if (path !== '' && (parent === 0 || !path.startsWith('/'))) throw new SnapshotError(`a snapshot with ${path} but without its parent`);
+    if (path !== '' && (parent === 0 || !isBelowRoot(path))) throw new SnapshotError(`a snapshot with ${path} but without its parent`);
     slot = table.insert(path, parent, record.data);
   } else {
     // Twice the same path: the later one counts.

@@ -22,7 +22,7 @@ import { READ_ACL } from './acl.ts';
 import { AclTable, OPEN_KEY } from './acl-table.ts';
 import { DIGEST_VERSION, isDigested, NodeDigester, Sum64 } from './digest.ts';
 import { Owners } from './owners.ts';
-import { inner, outer, parentOf } from './paths.ts';
+import { inner, isBelowRoot, outer, parentOf } from './paths.ts';
 import { Quotas } from './quota.ts';
 import { AVERSION, childCreated, childDeleted, dataSet, initRow, isDisposable, OWNER, ownerHigh, ownerLow, statOf } from './row.ts';
 import { TreeSnapshot } from './snapshot-source.ts';
@@ -325,7 +325,7 @@ export class ZnodeTree {
     const { table } = this;
     const path = body.path;
     const parent = table.find(parentOf(path));
-    if (parent === 0 || path === '/' || path === '') return Err.noNode;
+    if (parent === 0 || !isBelowRoot(path)) return Err.noNode;
     childCreated(table.page(parent), table.at(parent), body.parentCVersion, header.zxid);
     let slot = table.find(path);
     if (slot !== 0) {
@@ -355,7 +355,7 @@ export class ZnodeTree {
 
   #delete(path: string, zxid: Long): number {
     const { table } = this;
-    if (path === '') return Err.badArguments;
+    if (!isBelowRoot(path)) return Err.badArguments;
     const parent = table.find(parentOf(path));
     if (parent === 0) return Err.noNode;
     // The parent may have come into a fuzzy snapshot before this deletion and the child not at all: pzxid rises all the same (fault 3145).

@@ -87,7 +87,9 @@ export function dump(tree: ZnodeTree): unknown {
   for (let slot = top; slot !== 0; slot = table.following(slot, top)) {
     const words = [...table.page(slot).subarray(table.at(slot), table.at(slot) + STAT_WORDS)];
     const path = table.path(slot);
-    nodes[path] = { words, data: table.data(slot), acl: tree.aclOf(slot), children: (tree.getChildren(path) ?? []).sort() };
+    // The stats of a quota that was taken away stay as they happened to be.
+    const stale = path.endsWith('/zookeeper_stats') && !tree.has(path.replace(/stats$/, 'limits'));
+    nodes[path] = { words, data: stale ? '' : table.data(slot), acl: tree.aclOf(slot), children: (tree.getChildren(path) ?? []).sort() };
     if (tree.owners.containers.has(slot)) owners[path] = 'container';
     if (tree.owners.ttls.has(slot)) owners[path] = 'ttl';
   }
