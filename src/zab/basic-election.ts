@@ -1,13 +1,22 @@
 import type Long from 'long';
-import { compareZxid, maxZxid } from '../model/zxid.ts';
+import { compareZxid, makeZxid, maxZxid } from '../model/zxid.ts';
 import type { ZabContext } from './context.ts';
 import type { Decision, Election } from './election.ts';
+import type { History } from './history.ts';
 import type { ElectionMessage } from './messages.ts';
 import { NO_VOTE, type Vote } from './vote.ts';
 
 /** How long a round of questions waits for answers, and how long to wait between two rounds, ms. */
 const ANSWER_WAIT = 200;
 const ROUND_PAUSE = 100;
+
+/**
+ * What a server says for its last zxid: the start of the epoch that it has reached, if that is later. These messages have no field for an epoch, and
+ * discovery compares epochs first: without this a server that has much of an old epoch would be elected and refused for ever.
+ */
+export function claimOf(history: History): Long {
+  return maxZxid(history.lastLogged, makeZxid(history.reachedEpoch, 0));
+}
 
 /**
  * The basic, Paxos-style election of ZooKeeper's `electionAlg=0` (PROTOCOL 14.5): ask every voter for its vote, count, take over the best one, and
@@ -30,9 +39,7 @@ export class BasicElection implements Election {
     this.#ctx = ctx;
     this.#xid = nonce & 0x7fffffff;
     const { config, history } = ctx;
-    this.#own = config.quorum.isVoter(config.id)
-      ? { leader: config.id, zxid: history.lastLogged, peerEpoch: history.currentEpoch }
-      : NO_VOTE;
+    this.#own = config.quorum.isVoter(config.id) ? { leader: config.id, zxid: claimOf(history), peerEpoch: history.reachedEpoch } : NO_VOTE;
     this.proposal = this.#own;
   }
 

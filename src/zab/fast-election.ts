@@ -38,7 +38,7 @@ export class FastElection implements Election {
     this.round = lastRound + 1;
     const { config, history } = ctx;
     this.#own = config.quorum.isVoter(config.id)
-      ? { leader: config.id, zxid: history.lastLogged, peerEpoch: history.currentEpoch }
+      ? { leader: config.id, zxid: history.lastLogged, peerEpoch: history.reachedEpoch }
       : NO_VOTE;
     this.proposal = this.#own;
   }

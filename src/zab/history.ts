@@ -1,5 +1,5 @@
 import type Long from 'long';
-import { compareZxid, followsInHistory, formatZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
+import { compareZxid, epochOf, followsInHistory, formatZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
 import { assert, InvariantError } from '../util/assert.ts';
 import { Fifo } from '../util/fifo.ts';
 import type { LogEntry } from './entry.ts';
@@ -17,10 +17,13 @@ export class History {
   currentEpoch = 0;
   lastLogged: Long = ZXID_NONE;
   lastCommitted: Long = ZXID_NONE;
+  /** The next leader must send a snapshot: the last one wanted a truncation to a point that is not known here. */
+  wantsSnapshot = false;
   readonly tail = new Fifo<LogEntry>();
   readonly #recent = new Fifo<LogEntry>();
   /** zxid just before the first of `recent`: what a learner may have at least to be served from memory. */
   #recentBase: Long = ZXID_NONE;
+  #promisedEpoch = 0;
 
   constructor(readonly recentLimit: number) {}
 
@@ -38,6 +41,23 @@ export class History {
     this.lastLogged = entry.zxid;
     this.lastCommitted = entry.zxid;
     this.#remember(entry);
+  }
+
+  /** The highest epoch that this server has accepted or is about to: the write may still be under way, perhaps for a role that has ended. */
+  get promisedEpoch(): number {
+    return Math.max(this.acceptedEpoch, this.#promisedEpoch);
+  }
+
+  promise(epoch: number): void {
+    this.#promisedEpoch = epoch;
+  }
+
+  /**
+   * The epoch whose history this server has: `currentEpoch`, or later if it has an entry of a later one. Such an entry comes behind the whole history that its
+   * leader began with, so who has it has that; a restart draws the same conclusion.
+   */
+  get reachedEpoch(): number {
+    return Math.max(this.currentEpoch, epochOf(this.lastLogged));
   }
 
   /** A gap is refused, on receive as on append (fault 2846, 4925). */

@@ -1,6 +1,6 @@
 import type Long from 'long';
 import type { Request } from '../model/records.ts';
-import { BasicElection } from './basic-election.ts';
+import { BasicElection, claimOf } from './basic-election.ts';
 import type { StateMachine, ZabConfig, ZabContext } from './context.ts';
 import type { Decision, Election } from './election.ts';
 import type { LogEntry } from './entry.ts';
@@ -254,7 +254,7 @@ export class Peer implements ZabContext {
   #answerVoteRequest(to: number, xid: number): void {
     const role = this.#role;
     if (role.kind === 'stopped' || role.kind === 'observing' || !this.config.quorum.isVoter(this.config.id)) return;
-    const own = { leader: this.leaderId ?? this.config.id, zxid: this.history.lastLogged };
+    const own = { leader: this.leaderId ?? this.config.id, zxid: claimOf(this.history) };
     const answer = role.kind === 'looking' ? role.election.proposal : role.kind === 'leading' ? { ...own, zxid: role.lastProposed } : own;
     const { leader, zxid } = answer;
     this.out.act({ kind: 'election', peer: to, message: { kind: 'voteResponse', xid, id: this.config.id, leader, zxid } });

@@ -277,7 +277,7 @@ export class Server implements StateMachine {
     switch (op.kind) {
       case 'append': {
         const { entries } = op;
-        return void add(() => entries.forEach((e) => disk.append(e)), true, entries);
+        return void add(() => entries.forEach((e) => void disk.append(e)), true, entries);
       }
       case 'acceptedEpoch':
         return void add(() => {
