@@ -2,50 +2,33 @@ import type Long from 'long';
 import type { Request } from '../model/records.ts';
 import { formatZxid } from '../model/zxid.ts';
 import type { TimerHandle } from '../seams/clock.ts';
-import type { RecoverySink } from '../seams/storage.ts';
-import type { OpenTransport, QuorumLink, QuorumLinkHandler } from '../seams/transport.ts';
+import type { OpenTransport, QuorumLink, QuorumLinkHandler, TransportHandler } from '../seams/transport.ts';
 import type { ZnodeTree } from '../tree/tree.ts';
-import type { TreeLoader } from '../tree/tree-loader.ts';
-import { assert } from '../util/assert.ts';
 import { Fifo } from '../util/fifo.ts';
-import { configText } from '../zab/config-text.ts';
-import type { ZabConfig } from '../zab/context.ts';
 import type { LogEntry } from '../zab/entry.ts';
 import { History } from '../zab/history.ts';
 import type { ElectionMessage, QuorumMessage } from '../zab/messages.ts';
-import { type Action, type DurableSend, Outbox, type PersistOp } from '../zab/outbox.ts';
+import { type Action, type DurableSend, Outbox } from '../zab/outbox.ts';
 import { Peer } from '../zab/peer.ts';
-import { QuorumRules } from '../zab/quorum.ts';
 import type { Role } from './api.ts';
 import type { ReplicaControl, ReplicaHooks } from './hooks.ts';
+import { type LinkOwner, LinkPort } from './link-port.ts';
 import type { ResolvedOptions } from './options.ts';
-import { ReplicaState, txnOf } from './replica-state.ts';
+import { Persistence } from './persistence.ts';
+import { ReplicaState } from './replica-state.ts';
 import { SnapshotSchedule } from './snapshot-schedule.ts';
-import { SnapshotStreams } from './snapshot-streams.ts';
+import { SnapshotStreams, type StreamHost } from './snapshot-streams.ts';
+import { TreeRecovery } from './tree-recovery.ts';
+import { zabConfigOf } from './zab-config.ts';
 
 /** Log that is read from disk for one learner at most, bytes: beyond it a snapshot is the better way. */
 const MAX_LOG_SYNC = 64 << 20;
-
-/** One quorum link as the transport sees its owner. */
-class LinkPort implements QuorumLinkHandler {
-  link!: QuorumLink;
-  constructor(readonly replica: Replica) {}
-  messages(batch: readonly QuorumMessage[]): void {
-    this.replica.linkMessages(this.link, batch);
-  }
-  drained(): void {
-    this.replica.linkDrained(this.link);
-  }
-  closed(reason: string): void {
-    this.replica.linkClosed(this.link, reason);
-  }
-}
 
 /**
  * The driver: brings inputs (messages, durable writes, time, requests) to the protocol one step at a time, and carries out what the outbox says after it. All
  * order between disk and network is kept here and nowhere else. After `stop` or a failure nothing of it acts any more (faults 4712, 4541, 4502).
  */
-export class Replica implements ReplicaControl {
+export class Replica implements ReplicaControl, TransportHandler, LinkOwner, StreamHost {
   readonly #options: ResolvedOptions;
   readonly #hooks: ReplicaHooks;
   readonly #out = new Outbox();
@@ -54,7 +37,9 @@ export class Replica implements ReplicaControl {
   readonly #peer: Peer;
   readonly #streams: SnapshotStreams;
   readonly #schedule: SnapshotSchedule;
+  readonly #persistence: Persistence;
   readonly #waiting = new Fifo<DurableSend>();
+  readonly #links = new Set<QuorumLink>();
   #transport: OpenTransport | null = null;
   #durableSeq = 0;
   #draining = false;
@@ -70,16 +55,17 @@ export class Replica implements ReplicaControl {
   #shownLeader: number | undefined;
   #shownEpoch = 0;
   #serving = false;
-  readonly #counts = { proposalsLogged: 0, committed: 0, elections: 0, snapshotsSent: 0, linksClosed: 0, badPeers: 0 };
+  readonly #counts = { committed: 0, elections: 0, snapshotsSent: 0, linksClosed: 0, badPeers: 0 };
 
   constructor(options: ResolvedOptions, hooks: ReplicaHooks) {
     this.#options = options;
     this.#hooks = hooks;
     this.#history = new History(options.commitLogCount);
     this.#state = new ReplicaState(options, { now: () => options.clock.now(), liveSessions: () => hooks.liveSessions() });
-    this.#peer = new Peer(zabConfig(options), this.#history, this.#out, this.#state, options.election, options.random.below(0x7fffffff));
+    this.#peer = new Peer(zabConfigOf(options), this.#history, this.#out, this.#state, options.election, options.random.below(0x7fffffff));
     this.#streams = new SnapshotStreams(options.snapshotConcurrency, options.clock, this);
     this.#schedule = new SnapshotSchedule(options, () => this.#state.openSnapshot());
+    this.#persistence = new Persistence(options.storage, this.#history, this.#state, this.#durable);
   }
 
   // ---- ReplicaControl ----
@@ -170,31 +156,18 @@ export class Replica implements ReplicaControl {
 
   #recover(done: (error: Error | null) => void): void {
     const history = this.#history;
-    const state = this.#state;
-    let loader: TreeLoader | null = null;
-    const sink: RecoverySink = {
-      begin: (zxid, head) => {
-        loader = state.newLoader();
-        loader.begin(zxid, head);
-        state.incoming = null;
-        history.reset(zxid);
-      },
-      nodes: (batch) => loader?.nodes(batch),
-      end: (digest) => {
-        loader?.end(digest);
-        state.incoming = loader?.tree ?? null;
-      },
+    const sink = new TreeRecovery(this.#state, {
+      begin: (zxid) => history.reset(zxid),
       entry: (entry) => {
-        state.incoming ??= state.emptyTree();
-        state.incoming.apply(txnOf(entry), false);
         history.recovered(entry);
         this.#schedule.logged(1);
       },
-    };
+    });
     this.#options.storage.recover(sink, (error, found) => {
       if (error !== null || found === undefined) return done(error ?? new Error('the store gave no result'));
       history.acceptedEpoch = found.acceptedEpoch;
       history.currentEpoch = found.currentEpoch;
+      this.#state.incoming = sink.tree;
       this.#log('info', `recovered to ${formatZxid(found.lastZxid)}, epochs ${found.acceptedEpoch}/${found.currentEpoch}`);
       done(null);
     });
@@ -203,12 +176,7 @@ export class Replica implements ReplicaControl {
   #openTransport(done: (error: Error | null) => void): void {
     const { transport, self, servers, clock, logger, initTime, maxRequestBytes } = this.#options;
     const options = { self, servers, clock, logger, connectTimeout: Math.min(initTime, 5000), maxPacket: maxRequestBytes * 2 + 65536 };
-    const handler = {
-      incoming: (link: QuorumLink) => this.#incoming(link),
-      election: (from: number, message: ElectionMessage) => this.#election(from, message),
-      electionLink: (peer: number, up: boolean) => this.#electionLink(peer, up),
-    };
-    transport.open(options, handler, (error, open) => {
+    transport.open(options, this, (error, open) => {
       if (error !== null || open === undefined) return done(error ?? new Error('the transport gave no result'));
       if (this.#stopped) return open.close(() => {});
       this.#transport = open;
@@ -247,9 +215,10 @@ export class Replica implements ReplicaControl {
     return true;
   }
 
-  #incoming(link: QuorumLink): QuorumLinkHandler {
+  incoming(link: QuorumLink): QuorumLinkHandler {
     const port = new LinkPort(this);
     port.link = link;
+    this.#links.add(link);
     if (this.#enter()) {
       this.#peer.incoming(link);
       this.#planDrain();
@@ -277,19 +246,20 @@ export class Replica implements ReplicaControl {
 
   linkClosed(link: QuorumLink, reason: string): void {
     this.#streams.cancel(link);
+    this.#links.delete(link);
     if (!this.#enter()) return;
     this.#counts.linksClosed++;
     this.#peer.linkClosed(link, reason);
     this.#drain();
   }
 
-  #election(from: number, message: ElectionMessage): void {
+  election(from: number, message: ElectionMessage): void {
     if (!this.#enter()) return;
     this.#peer.electionMessage(from, message);
     this.#drain();
   }
 
-  #electionLink(peer: number, up: boolean): void {
+  electionLink(peer: number, up: boolean): void {
     if (!this.#enter()) return;
     this.#peer.electionLink(peer, up);
     this.#drain();
@@ -311,14 +281,14 @@ export class Replica implements ReplicaControl {
   }
 
   /** Everything up to write number `seq` is on disk: what waited for it leaves, and the leader may count it. */
-  #durable(error: Error | null, seq: number): void {
+  readonly #durable = (error: Error | null, seq: number): void => {
     if (error !== null) return this.#fail(error);
     if (!this.#enter()) return;
     this.#durableSeq = seq;
     this.#releaseDurable();
     this.#peer.persisted(seq);
     this.#drain();
-  }
+  };
 
   /** Time. Looked at after the I/O of this turn, so that a stall of our own event loop is not taken for silence of the others. */
   #tick(): void {
@@ -327,12 +297,24 @@ export class Replica implements ReplicaControl {
       this.#peer.tick();
       if (this.#peer.now >= this.#nextDuties) {
         this.#nextDuties = this.#peer.now + this.#options.tickTime / 2;
+        this.#dropSlow();
         if (this.#serving) for (const request of this.#state.duties()) this.#peer.request(request);
       }
     } catch (error) {
       return this.#fail(error);
     }
     this.#drain();
+  }
+
+  /** A peer that does not take what it is sent is given up before it fills our memory. */
+  #dropSlow(): void {
+    const limit = this.#options.maxLearnerBacklog;
+    for (const link of [...this.#links]) {
+      if (link.buffered <= limit) continue;
+      const reason = `${link.buffered} bytes wait for it, more than maxLearnerBacklog (${limit})`;
+      this.#closeLink(link, reason);
+      this.#peer.linkClosed(link, reason);
+    }
   }
 
   // ---- effects ----
@@ -369,58 +351,8 @@ export class Replica implements ReplicaControl {
 
   #persist(): void {
     const ops = this.#out.persist;
-    for (let i = 0; i < ops.length; i++) this.#persistOne(ops[i]);
+    for (let i = 0; i < ops.length; i++) this.#persistence.carryOut(ops[i]);
     ops.length = 0;
-  }
-
-  #persistOne(op: PersistOp): void {
-    const { storage } = this.#options;
-    const durable = (error: Error | null) => this.#durable(error, op.seq);
-    switch (op.kind) {
-      case 'append':
-        this.#counts.proposalsLogged += op.entries.length;
-        this.#schedule.logged(op.entries.length);
-        return storage.append(op.entries, durable);
-      case 'acceptedEpoch':
-        return storage.setAcceptedEpoch(op.epoch, (error) => {
-          if (error === null) this.#history.acceptedEpoch = op.epoch;
-          durable(error);
-        });
-      case 'currentEpoch':
-        return storage.setCurrentEpoch(op.epoch, (error) => {
-          if (error === null) this.#history.currentEpoch = op.epoch;
-          durable(error);
-        });
-      case 'installSnapshot':
-        this.#state.adoptSnapshot(op.entries);
-        return storage.installSnapshot(this.#state.openSnapshot(), durable);
-      case 'truncate':
-        if (!op.reload) return storage.truncate(op.zxid, durable);
-        storage.truncate(op.zxid, (error) => error !== null && this.#fail(error));
-        return this.#reload(durable);
-    }
-  }
-
-  /** Reads the tree again after a truncation below what was applied. The store keeps its order, so this ends before any later write of the sync is durable. */
-  #reload(done: (error: Error | null) => void): void {
-    let loader: TreeLoader | null = null;
-    let tree = this.#state.emptyTree();
-    const sink: RecoverySink = {
-      begin: (zxid, head) => {
-        loader = this.#state.newLoader();
-        loader.begin(zxid, head);
-      },
-      nodes: (batch) => loader?.nodes(batch),
-      end: (digest) => {
-        loader?.end(digest);
-        tree = loader?.tree ?? tree;
-      },
-      entry: (entry) => tree.apply(txnOf(entry), false),
-    };
-    this.#options.storage.recover(sink, (error) => {
-      if (error === null) this.#state.incoming = tree;
-      done(error);
-    });
   }
 
   #send(): void {
@@ -445,6 +377,7 @@ export class Replica implements ReplicaControl {
     if (committed.length === 0) return;
     for (let i = 0; i < committed.length; i++) this.#applyOne(committed[i]);
     this.#counts.committed += committed.length;
+    this.#schedule.logged(committed.length);
     committed.length = 0;
     if (this.#serving) this.#schedule.consider();
   }
@@ -490,11 +423,13 @@ export class Replica implements ReplicaControl {
     if (this.#transport === null) return;
     const port = new LinkPort(this);
     port.link = this.#transport.dial(peer, port);
+    this.#links.add(port.link);
     this.#peer.dialled(port.link);
   }
 
   #closeLink(link: QuorumLink, reason: string): void {
     this.#streams.cancel(link);
+    this.#links.delete(link);
     this.#counts.linksClosed++;
     this.#log('info', `closing the link to ${link.remote}: ${reason}`);
     link.close(reason);
@@ -560,19 +495,4 @@ export class Replica implements ReplicaControl {
   #log(level: 'info' | 'warn' | 'error', text: string): void {
     this.#options.logger(level, text, { server: this.#options.id });
   }
-}
-
-function zabConfig(options: ResolvedOptions): ZabConfig {
-  const voters = options.servers.filter((s) => s.role === 'participant');
-  assert(voters.length > 0, 'an ensemble without participants');
-  return {
-    id: options.id,
-    quorum: new QuorumRules(voters),
-    serverIds: new Set(options.servers.map((s) => s.id)),
-    tickTime: options.tickTime,
-    initTime: options.initTime,
-    syncTime: options.syncTime,
-    finalizeWait: options.finalizeWait,
-    configText: configText(options.servers),
-  };
 }
