@@ -6,9 +6,11 @@ import type { History } from './history.ts';
 import type { ElectionMessage } from './messages.ts';
 import { NO_VOTE, type Vote } from './vote.ts';
 
-/** How long a round of questions waits for answers, and how long to wait between two rounds, ms. */
+/** How long a round of questions waits for answers, ms. */
 const ANSWER_WAIT = 200;
-const ROUND_PAUSE = 100;
+/** How long to wait between two rounds, ms: it doubles from the first to the second value. */
+const FIRST_PAUSE = 8;
+const LAST_PAUSE = 128;
 
 /**
  * What a server says for its last zxid: the start of the epoch that it has reached, if that is later. These messages have no field for an epoch, and
@@ -23,7 +25,7 @@ export function claimOf(history: History): Long {
  * ask again until one vote has a quorum. A pull protocol: no rounds or epochs in its messages; discovery refuses a leader that is behind.
  *
  * Two departures: answers come over the election connection instead of UDP, and a round ends as soon as everybody who has a link has answered; the pause between
- * rounds is 100 ms with a share that depends on the id, instead of a second.
+ * rounds begins with a few ms, since the others hear of the loss at about the same time, and grows; a share of it depends on the id. ZooKeeper waits a second.
  */
 export class BasicElection implements Election {
   proposal: Vote;
@@ -31,6 +33,7 @@ export class BasicElection implements Election {
   deadline = 0;
   #xid = 0;
   #asking = false;
+  #pause = FIRST_PAUSE;
   readonly #answers = new Map<number, { leader: number; zxid: Long }>();
   readonly #own: Vote;
   readonly #ctx: ZabContext;
@@ -94,7 +97,8 @@ export class BasicElection implements Election {
   #count(): Decision | undefined {
     const { config, now } = this.#ctx;
     this.#asking = false;
-    this.deadline = now + ROUND_PAUSE * (1 + (config.id % 8) / 8);
+    this.deadline = now + this.#pause * (1 + (config.id % 8) / 8);
+    this.#pause = Math.min(2 * this.#pause, LAST_PAUSE);
     // A candidate that was not heard from itself may be dead; each one counts with the highest zxid that anybody reported for it.
     const zxids = new Map<number, Long>();
     for (const { leader, zxid } of this.#answers.values()) {

@@ -254,7 +254,9 @@ export class Peer implements ZabContext {
   #answerVoteRequest(to: number, xid: number): void {
     const role = this.#role;
     if (role.kind === 'stopped' || role.kind === 'observing' || !this.config.quorum.isVoter(this.config.id)) return;
-    const own = { leader: this.leaderId ?? this.config.id, zxid: claimOf(this.history) };
+    // Our own leader asks: it leads no more, and we shall hear of that. Our vote would let it win at once, with followers who are about to leave it.
+    const deposed = role.kind === 'following' && role.leaderId === to && role.epoch !== 0;
+    const own = { leader: (deposed ? undefined : this.leaderId) ?? this.config.id, zxid: claimOf(this.history) };
     const answer = role.kind === 'looking' ? role.election.proposal : role.kind === 'leading' ? { ...own, zxid: role.lastProposed } : own;
     const { leader, zxid } = answer;
     this.out.act({ kind: 'election', peer: to, message: { kind: 'voteResponse', xid, id: this.config.id, leader, zxid } });
