@@ -18,7 +18,7 @@ import type { LogEntry } from './entry.ts';
 import { LeadershipConfirmation } from './leadership-confirmation.ts';
 import { LearnerHandle } from './learner-handle.ts';
 import type { AckEpochMessage, LearnerInfoMessage, PingMessage, QuorumMessage, RevalidateMessage } from './messages.ts';
-import { Packet, PROTOCOL_VERSION } from './messages.ts';
+import { LAST_EPOCH, Packet, PROTOCOL_VERSION } from './messages.ts';
 import type { LinkToken } from './outbox.ts';
 import type { VoterSet } from './quorum.ts';
 import { planSync } from './sync-plan.ts';
@@ -50,6 +50,8 @@ export class Leader {
   readonly #confirmation: LeadershipConfirmation;
   #phase: 'discovery' | 'epochAck' | 'synchronisation' | 'broadcast' = 'discovery';
   #epoch = 0;
+  /** Who has promised to follow no earlier epoch, with a history that is not longer than ours; that holds even if its link is gone since. */
+  #promised: VoterSet;
   /** Number of the write of currentEpoch: when it and all before it are durable, our own ACK of NEWLEADER counts. */
   #newLeaderSeq = Number.POSITIVE_INFINITY;
   #durableSeq = 0;
@@ -60,6 +62,7 @@ export class Leader {
   constructor(ctx: ZabContext) {
     this.#ctx = ctx;
     this.#self = ctx.config.quorum.bit(ctx.config.id);
+    this.#promised = this.#self;
     this.#lastProposed = ctx.history.lastLogged;
     this.#establishBy = ctx.now + ctx.config.initTime;
     this.#nextTick = ctx.now + ctx.config.tickTime / 2;
@@ -236,6 +239,7 @@ export class Leader {
     handle.isParticipant = isParticipant;
     handle.bit = config.quorum.bit(m.serverId);
     handle.acceptedEpoch = epochOf(m.zxid);
+    if (handle.acceptedEpoch >= LAST_EPOCH) return this.#drop(handle, `it has accepted epoch ${handle.acceptedEpoch}, the last one`);
     if (this.#phase === 'discovery') return this.#discover();
     this.#leaderInfo(handle);
   }
@@ -243,24 +247,31 @@ export class Leader {
   #discover(): void {
     const { config, history, out } = this.#ctx;
     let known = this.#self;
-    let highest = history.acceptedEpoch;
+    let highest = history.promisedEpoch;
     for (const h of this.#handles.values()) {
       if (h.phase === 'connected') continue;
       known |= h.bit;
-      if (h.isParticipant) highest = Math.max(highest, h.acceptedEpoch);
+      highest = Math.max(highest, h.acceptedEpoch);
     }
     if (!config.quorum.isQuorum(known)) return;
     this.#phase = 'epochAck';
     this.#epoch = highest + 1;
+    history.promise(this.#epoch);
     out.setAcceptedEpoch(this.#epoch);
     for (const h of this.#handles.values()) if (h.phase === 'known') this.#leaderInfo(h);
     this.#checkEpochAcks();
   }
 
-  /** A learner that has accepted a later epoch can't follow this one (PROTOCOL 13.1 step 3); it finds out itself as well. */
+  /**
+   * A learner that has accepted a later epoch can't follow this one (PROTOCOL 13.1 step 3). If it has a vote it would be missing for as long as this epoch lasts,
+   * so a later epoch is begun (faults 335, 3608).
+   */
   #leaderInfo(handle: LearnerHandle): void {
-    if (handle.acceptedEpoch > this.#epoch)
-      return this.#drop(handle, `it has accepted epoch ${handle.acceptedEpoch}, ours is ${this.#epoch}`);
+    if (handle.acceptedEpoch > this.#epoch) {
+      const reason = `it has accepted epoch ${handle.acceptedEpoch}, ours is ${this.#epoch}`;
+      if (handle.isParticipant) this.#ctx.lookAgain(`server ${handle.serverId}: ${reason}`);
+      return this.#drop(handle, reason);
+    }
     const message: QuorumMessage = { type: Packet.LEADERINFO, zxid: makeZxid(this.#epoch, 0), protocolVersion: PROTOCOL_VERSION };
     if (this.#ctx.history.acceptedEpoch === this.#epoch) this.#ctx.out.send(handle.link, message);
     else this.#ctx.out.sendDurable(handle.link, message);
@@ -278,16 +289,15 @@ export class Leader {
   #checkEpochAcks(): void {
     const { config, history, out } = this.#ctx;
     if (history.acceptedEpoch !== this.#epoch) return;
-    let acked = this.#self;
     for (const h of this.#handles.values()) {
       if (h.phase !== 'epochAcked' || h.currentEpoch === -1) continue;
-      const ahead = h.currentEpoch - history.currentEpoch || compareZxid(h.lastZxid, history.lastLogged);
+      const ahead = h.currentEpoch - history.reachedEpoch || compareZxid(h.lastZxid, history.lastLogged);
       if (h.isParticipant && ahead > 0) {
         return this.#ctx.lookAgain(`server ${h.serverId} has a longer history: epoch ${h.currentEpoch}, ${formatZxid(h.lastZxid)}`);
       }
-      acked |= h.bit;
+      this.#promised |= h.bit;
     }
-    if (!config.quorum.isQuorum(acked)) return;
+    if (!config.quorum.isQuorum(this.#promised)) return;
     this.#phase = 'synchronisation';
     this.#newLeaderSeq = out.setCurrentEpoch(this.#epoch);
     for (const h of this.#handles.values()) if (h.phase === 'epochAcked') this.#startSync(h);

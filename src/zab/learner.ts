@@ -5,7 +5,7 @@ import { compareZxid, epochOf, followsInHistory, formatZxid, makeZxid, ZXID_NONE
 import { Fifo } from '../util/fifo.ts';
 import type { ZabContext } from './context.ts';
 import type { LogEntry } from './entry.ts';
-import { Packet, PROTOCOL_VERSION, type QuorumMessage } from './messages.ts';
+import { LAST_EPOCH, Packet, PROTOCOL_VERSION, type QuorumMessage } from './messages.ts';
 import type { LinkToken } from './outbox.ts';
 
 /** Between two attempts to reach a leader that may not have opened its port yet, ms. */
@@ -36,6 +36,8 @@ export abstract class Learner {
   /** A DIFF, TRUNC or SNAP has come. */
   #planned = false;
   #inSnapshot = false;
+  /** A TRUNC could not be carried out before: nothing but a snapshot will do. */
+  #snapshotOnly = false;
   /** A snapshot that has come in, and what came behind it: all of it takes the place of our history at NEWLEADER, none of it before. */
   #received: Received | null = null;
   /** Everything up to here is committed, as far as the leader told. */
@@ -93,7 +95,7 @@ export abstract class Learner {
     this.link = link;
     out.send(link, {
       type: this.introduction,
-      zxid: makeZxid(history.acceptedEpoch, 0),
+      zxid: makeZxid(history.promisedEpoch, 0),
       serverId: config.id,
       protocolVersion: PROTOCOL_VERSION,
       configVersion: ZXID_NONE,
@@ -177,6 +179,7 @@ export abstract class Learner {
       case Packet.LEADERINFO:
         return this.#leaderInfo(epochOf(m.zxid), m.protocolVersion);
       case Packet.DIFF:
+        if (this.#snapshotOnly) return this.#fail('DIFF where only a snapshot can help');
         this.#plan(m.zxid);
         return;
       case Packet.TRUNC:
@@ -208,13 +211,21 @@ export abstract class Learner {
     const { history, out } = this.ctx;
     if (this.#phase !== 'connecting' || this.link === null) return this.#fail('LEADERINFO out of turn');
     if (version < PROTOCOL_VERSION) return this.#fail(`protocol version 0x${version.toString(16)}`);
-    if (epoch < history.acceptedEpoch)
-      return this.#fail(`its epoch ${epoch} is behind ${history.acceptedEpoch}, which this server has accepted`);
+    if (epoch < history.promisedEpoch)
+      return this.#fail(`its epoch ${epoch} is behind ${history.promisedEpoch}, which this server has accepted`);
+    if (epoch > LAST_EPOCH) return this.#fail(`epoch ${epoch} is beyond the last one`);
     const known = epoch === history.acceptedEpoch;
-    if (!known) out.setAcceptedEpoch(epoch);
+    if (epoch > history.promisedEpoch) {
+      history.promise(epoch);
+      out.setAcceptedEpoch(epoch);
+    }
     this.#phase = 'discovery';
     this.#epoch = epoch;
-    out.sendDurable(this.link, { type: Packet.ACKEPOCH, zxid: history.lastLogged, currentEpoch: known ? -1 : history.currentEpoch });
+    // The start of an epoch as last zxid: no leader takes that for a point of its history, so it sends a snapshot.
+    this.#snapshotOnly = history.wantsSnapshot;
+    history.wantsSnapshot = false;
+    const zxid = this.#snapshotOnly ? makeZxid(epoch, 0) : history.lastLogged;
+    out.sendDurable(this.link, { type: Packet.ACKEPOCH, zxid, currentEpoch: known ? -1 : history.reachedEpoch });
   }
 
   /** The leader's decision; `upTo` is where its committed history ends. False when it came out of turn. */
@@ -229,9 +240,17 @@ export abstract class Learner {
     return true;
   }
 
-  /** What we have beyond `zxid` was never committed. If the tree has it (after a restart it has the whole log), the tree is read again (fault 5094). */
+  /**
+   * What we have beyond `zxid` was never committed. If the tree has it (after a restart it has the whole log), the tree is read again (fault 5094). A point that
+   * is not known may lie inside our snapshot, which then holds what was never committed: only another snapshot gets rid of that.
+   */
   #truncate(zxid: Long): void {
     const { history, out } = this.ctx;
+    if (this.#snapshotOnly) return this.#fail('TRUNC where only a snapshot can help');
+    if (!history.knows(zxid)) {
+      history.wantsSnapshot = true;
+      return this.#fail(`TRUNC to ${formatZxid(zxid)}, which is no point of this log that is still known`);
+    }
     if (!this.#plan(zxid)) return;
     const reload = compareZxid(zxid, history.lastCommitted) < 0;
     out.truncate(zxid, reload);

@@ -31,6 +31,9 @@ export const Packet = {
 /** The quorum protocol version that brought LEADERINFO and ACKEPOCH; the only one spoken. */
 export const PROTOCOL_VERSION = 0x10000;
 
+/** ZooKeeper keeps epochs in 31 bits: a later one could not be written down by everybody. */
+export const LAST_EPOCH = 0x7fffffff;
+
 /** A session that was active on a learner since its last PING reply; `timeout` in ms. */
 export interface SessionTouch {
   readonly sessionId: Long;
