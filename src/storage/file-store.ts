@@ -238,7 +238,7 @@ export class FileStore {
       writer.reset(source.zxid, false, 0);
     } finally {
       source.close();
-      if (!complete) yield* discard(this.#disk, temporary);
+      if (!complete) yield* this.#discard(temporary);
     }
   }
 
@@ -252,7 +252,7 @@ export class FileStore {
       complete = true;
     } finally {
       source.close();
-      if (!complete) yield* discard(this.#disk, temporary);
+      if (!complete) yield* this.#discard(temporary);
     }
     try {
       yield* this.#disk.rename(temporary, snapshotPath(this.#folders, source.zxid));
@@ -261,6 +261,11 @@ export class FileStore {
       if (error instanceof DiskError) this.#fatal(error);
       throw error;
     }
+  }
+
+  /** Removes a file that was given up, unless the store has ended: then the next start does it. */
+  *#discard(path: string): Steps<void> {
+    if (this.#calls.ended === null) yield* discard(this.#disk, path);
   }
 
   #recovered(name: string): LogWriter {
