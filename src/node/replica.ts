@@ -106,7 +106,8 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   }
 
   metrics(): Record<string, number> {
-    return { ...this.#counts, outstanding: this.#history.tail.length, znodes: this.tree.nodeCount, sessions: this.tree.sessions.size };
+    const { nodeCount, sessions, digestMismatches } = this.tree;
+    return { ...this.#counts, outstanding: this.#history.tail.length, znodes: nodeCount, sessions: sessions.size, digestMismatches };
   }
 
   // ---- life ----
