@@ -58,7 +58,7 @@ export interface TransportOptions {
   readonly logger: Logger;
   /** How long an attempt to connect may take, ms. */
   readonly connectTimeout: number;
-  /** The largest packet (its data) that is accepted from a peer, bytes. A larger one closes the link. */
+  /** The largest packet (its data) that is accepted from a learner, bytes. A larger one closes the link. What a leader sends may be as large as a transaction can be. */
   readonly maxPacket: number;
 }
 

@@ -6,6 +6,12 @@ import type { ElectionMessage } from '../zab/messages.ts';
 import { ElectionManager } from './tcp-election.ts';
 import { TcpQuorumLink } from './tcp-quorum.ts';
 
+/**
+ * What a learner takes from its leader, bytes: a transaction can be far larger than the request that it comes from, such as the closing of a session with a hundred thousand
+ * ephemeral znodes, and a learner that refused it could never join again (faults 3496, 706, 4306).
+ */
+const LARGEST_TRANSACTION = 0x10000000;
+
 /** Wait before the own name is looked up again, in ms: it doubles from the first to the second value. */
 const LOOKUP_RETRY_FIRST = 50;
 const LOOKUP_RETRY_LAST = 1000;
@@ -148,7 +154,8 @@ class TcpTransport implements OpenTransport {
   }
 
   #newLink(socket: Socket, side: 'leader' | 'learner', remote: string): TcpQuorumLink {
-    const { clock, logger, maxPacket, connectTimeout } = this.#options;
+    const { clock, logger, connectTimeout } = this.#options;
+    const maxPacket = side === 'learner' ? Math.max(this.#options.maxPacket, LARGEST_TRANSACTION) : this.#options.maxPacket;
     const released = (link: TcpQuorumLink, reason: string): void => {
       this.#links.delete(link);
       logger('debug', 'quorum link closed', { remote, reason });
