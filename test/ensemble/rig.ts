@@ -1,14 +1,33 @@
-import type { EnsembleOptions } from '../../src/node/api.ts';
-import type { EnsembleNode, Logger, ServerSpec, Session, Storage } from '../../src/index.ts';
+import { expect } from 'vitest';
+import type { EnsembleNode, EnsembleOptions, ErrorCode, Logger, ServerSpec, Session, Storage, Transport } from '../../src/index.ts';
 import { createNode, MemoryNetwork, memoryStorage, systemClock, systemRandom, ZabError } from '../../src/index.ts';
 
 /** Awaits a condition; fails with its name after `limit` ms. */
-export async function eventually(what: string, condition: () => boolean, limit = 20_000): Promise<void> {
+export async function eventually(what: string, condition: () => boolean | Promise<boolean>, limit = 20_000): Promise<void> {
   const end = performance.now() + limit;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > end) throw new Error(`not within ${limit} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
+}
+
+/** Rejects when `promise` is not settled after `limit` ms: a test that hangs says where. */
+export function within<T>(what: string, promise: Promise<T>, limit = 20_000): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`not within ${limit} ms: ${what}`)), limit);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/** What a call that must fail ended with. */
+export async function failureOf(call: Promise<unknown>): Promise<{ code: ErrorCode; outcome: 'not-done' | 'unknown' }> {
+  try {
+    await within('a call that fails', call);
+  } catch (error) {
+    if (error instanceof ZabError) return { code: error.code, outcome: error.outcome };
+    throw error;
+  }
+  throw new Error('the call did not fail');
 }
 
 export interface RigOptions extends Partial<EnsembleOptions> {
@@ -20,47 +39,63 @@ export interface RigOptions extends Partial<EnsembleOptions> {
 export class Rig {
   readonly clock = systemClock();
   readonly network = new MemoryNetwork(this.clock);
-  readonly servers: ServerSpec[];
+  readonly servers: readonly ServerSpec[];
   readonly nodes = new Map<number, EnsembleNode>();
   readonly log: string[] = [];
   readonly #storages = new Map<number, Storage>();
-  readonly #options: RigOptions;
+  readonly #options: Partial<EnsembleOptions>;
 
-  constructor(options: RigOptions) {
+  constructor({ voters, observers, ...options }: RigOptions) {
     this.#options = options;
-    const total = options.voters + (options.observers ?? 0);
-    this.servers = Array.from({ length: total }, (_, k) => ({
-      id: k + 1,
-      host: '127.0.0.1',
-      quorumPort: 2001 + k,
-      electionPort: 3001 + k,
-      role: k < options.voters ? ('participant' as const) : ('observer' as const),
-    }));
+    this.servers = options.servers ?? memoryServers(voters, observers);
   }
 
-  /** Makes and starts the node of a server, over the storage that it left. */
-  start(id: number): Promise<void> {
-    const logger: Logger = (level, text) => this.log.push(`${performance.now().toFixed(0)} ${id} ${level} ${text}`);
-    const storage = this.#storages.get(id) ?? memoryStorage();
+  /** The store of a server; a test may put one there before the node starts, or take it away. */
+  get storages(): Map<number, Storage> {
+    return this.#storages;
+  }
+
+  protected get election(): 'fast' | 'basic' {
+    return this.#options.election ?? 'fast';
+  }
+
+  protected newStorage(_id: number): Storage {
+    return memoryStorage();
+  }
+
+  protected newTransport(): Transport {
+    return this.network.transport();
+  }
+
+  /** Makes the node of a server over the storage that it left. */
+  make(id: number, overrides: Partial<EnsembleOptions> = {}): EnsembleNode {
+    const logger: Logger = (level, text, fields) =>
+      this.log.push(`${performance.now().toFixed(0)} ${id} ${level} ${text}${fields?.reason === undefined ? '' : ` (${fields.reason})`}`);
+    const storage = this.#storages.get(id) ?? this.newStorage(id);
     this.#storages.set(id, storage);
-    const { voters: _v, observers: _o, ...rest } = this.#options;
     const node = createNode({
       tickTime: 100,
-      ...rest,
+      ...this.#options,
+      ...overrides,
       id,
       servers: this.servers,
-      transport: this.network.transport(),
+      transport: overrides.transport ?? this.newTransport(),
       storage,
       clock: this.clock,
       random: systemRandom(),
       logger,
     });
     this.nodes.set(id, node);
-    return node.start();
+    return node;
   }
 
-  async startAll(): Promise<void> {
-    await Promise.all(this.servers.map((s) => this.start(s.id)));
+  /** Makes and starts the node of a server. */
+  start(id: number, overrides: Partial<EnsembleOptions> = {}): Promise<void> {
+    return this.make(id, overrides).start();
+  }
+
+  async startAll(ids: readonly number[] = this.servers.map((s) => s.id)): Promise<void> {
+    await within('all servers serve', Promise.all(ids.map((id) => this.start(id))));
   }
 
   node(id: number): EnsembleNode {
@@ -71,6 +106,14 @@ export class Rig {
 
   leader(): EnsembleNode | undefined {
     return [...this.nodes.values()].find((n) => n.role === 'leading' && n.serving);
+  }
+
+  /** Waits for a leader that all running nodes follow; gives it and the others, in the order of their ids. */
+  async roles(): Promise<{ leader: EnsembleNode; others: EnsembleNode[] }> {
+    await eventually('one leader for all', () => this.settled());
+    const leader = this.leader() as EnsembleNode;
+    const others = [...this.nodes.values()].filter((n) => n !== leader).sort((a, b) => a.id - b.id);
+    return { leader, others };
   }
 
   /** Every running node serves and follows the same leader. */
@@ -88,18 +131,84 @@ export class Rig {
     this.network.heal();
   }
 
+  async stop(id: number): Promise<void> {
+    const node = this.node(id);
+    this.nodes.delete(id);
+    await within(`server ${id} stops`, node.stop());
+  }
+
   async stopAll(): Promise<void> {
-    await Promise.all([...this.nodes.values()].map((n) => n.stop()));
+    await within('all servers stop', Promise.all([...this.nodes.values()].map((n) => n.stop())));
     this.nodes.clear();
   }
 
   /** Waits until all running nodes have applied the same last transaction. */
   async converge(): Promise<void> {
-    await eventually('one leader for all', () => this.settled());
-    const leader = this.leader() as EnsembleNode;
-    const zxid = await leader.sync();
-    await Promise.all([...this.nodes.values()].map((n) => n.tree.reached(zxid)));
+    const { leader } = await this.roles();
+    const zxid = await within('the leader synchronises', leader.sync());
+    await within('all have applied the same', Promise.all([...this.nodes.values()].map((n) => n.tree.reached(zxid))));
   }
+
+  /** A writer on one server, which opens a session wherever its last one was lost. */
+  writer(id: number, width = 8, name = `w${id}`): Writer {
+    return new Writer(name, sessionOn(this, id), width);
+  }
+
+  /** Ends the writers, then checks on every replica that all they were told is there and that the trees are equal. */
+  async verify(writers: readonly Writer[]): Promise<void> {
+    await within('the writers stop', Promise.all(writers.map((w) => w.stop())));
+    await this.converge();
+    const [first, ...rest] = [...this.nodes.values()];
+    const expected = contents(first);
+    for (const node of rest) expect(contents(node), `the trees of ${node.id} and ${first.id}`).toEqual(expected);
+    for (const writer of writers) {
+      expect(writer.acknowledged.size, `writes of ${writer.name}`).toBeGreaterThan(0);
+      for (const [path, czxid] of writer.acknowledged) expect(first.tree.exists(path)?.czxid.toString(), path).toBe(czxid);
+    }
+  }
+
+  /** Waits until the writers together have been told of `count` more writes. */
+  async progress(writers: readonly Writer[], count = 100): Promise<void> {
+    const total = () => writers.reduce((n, w) => n + w.acknowledged.size, 0);
+    const wanted = total() + count;
+    await eventually(`${count} more writes`, () => total() >= wanted);
+  }
+}
+
+function memoryServers(voters: number, observers = 0): ServerSpec[] {
+  return Array.from({ length: voters + observers }, (_, k) => ({
+    id: k + 1,
+    host: '127.0.0.1',
+    quorumPort: 2001 + k,
+    electionPort: 3001 + k,
+    role: k < voters ? ('participant' as const) : ('observer' as const),
+  }));
+}
+
+/** A session on one server, opened again on a new node after that server was killed. */
+export function sessionOn(rig: Rig, id: number): () => Promise<Session | undefined> {
+  let session: Session | undefined;
+  let opening: Promise<void> | undefined;
+  let on: EnsembleNode | undefined;
+  return async () => {
+    const node = rig.nodes.get(id);
+    if (node === undefined || !node.serving) return undefined;
+    if (session === undefined || on !== node || session.state === 'expired' || session.state === 'closed') {
+      opening ??= node.openSession().then(
+        (opened) => {
+          session = opened;
+          on = node;
+          opening = undefined;
+        },
+        () => {
+          opening = undefined;
+        },
+      );
+      await opening;
+      return undefined;
+    }
+    return session.state === 'connected' ? session : undefined;
+  };
 }
 
 /** Everything in a replica's tree, Stat fields and ACLs too, as comparable text. */
@@ -115,6 +224,8 @@ export function contents(node: EnsembleNode): string[] {
 export class Writer {
   readonly acknowledged = new Map<string, string>();
   unknown = 0;
+  /** Errors of single calls, by code; an outage makes CONNECTION_LOSS. */
+  readonly errors = new Map<string, number>();
   #stop = false;
   #next = 0;
   readonly #running: Promise<void>[] = [];
@@ -153,6 +264,7 @@ export class Writer {
     } catch (error) {
       if (!(error instanceof ZabError)) throw error;
       if (error.code === 'NODE_EXISTS') return true;
+      this.errors.set(error.code, (this.errors.get(error.code) ?? 0) + 1);
       if (error.outcome === 'unknown') this.unknown++;
       else await new Promise((resolve) => setTimeout(resolve, 1));
       return false;
