@@ -95,7 +95,10 @@ export class Quotas {
     }
   }
 
-  /** Whether `bytes` and `count` more under `path` would break a hard limit (-125). Soft limits never refuse. */
+  /**
+   * Whether `bytes` and `count` more under `path` would break a hard limit (-125). Soft limits never refuse. As in ZooKeeper, what counts is what has been applied: requests that
+   * are on their way together can overshoot.
+   */
   exceeded(path: string, bytes: number, count: number): boolean {
     const on = this.any ? this.#covering(path) : null;
     if (on === null) return false;
