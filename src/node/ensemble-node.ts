@@ -90,8 +90,11 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
   // ---- life ----
 
   start(): Promise<void> {
+    // A node that has served and was stopped does not start again; one that failed to start says the same every time.
+    if (this.#ended !== null && (this.#starting === null || this.#hasServed)) {
+      return Promise.reject(stoppedError('not-done', this.#ended.cause));
+    }
     if (this.#starting !== null) return this.#starting;
-    if (this.#ended !== null) return Promise.reject(stoppedError('not-done', this.#ended.cause));
     this.#starting = new Promise((resolve, reject) => {
       this.#resolveStart = resolve;
       this.#rejectStart = reject;
