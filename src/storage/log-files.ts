@@ -59,7 +59,7 @@ export function* replay(
   let first: Long | undefined;
   let bytes = 0;
   let repairs: Repair[] = [];
-  let torn: { file: LogFile; end: LogEnd; after: Long } | undefined;
+  let torn: { file: LogFile; end: LogEnd } | undefined;
   for (const file of logs.slice(start)) {
     let error: Error | undefined;
     const { end, records } = yield* readLogFile(disk, file, Number.MAX_SAFE_INTEGER, (zxid, payload, offset) => {
@@ -67,11 +67,10 @@ export function* replay(
       for (let i = 0; i < meet.length; i++) if (zxidEquals(zxid, meet[i])) met[i] = true;
       if (compareZxid(zxid, last) <= 0) return true;
       // What was torn was never acknowledged if the history goes on with the very zxid it would have had.
-      const hidden = torn !== undefined && zxid.high !== torn.after.high;
-      if (hidden || !followsInHistory(last, zxid)) {
-        error = hidden && torn ? damage(torn.file, torn.end) : gap(file, offset, last, zxid);
-        return false;
-      }
+      const follows = followsInHistory(last, zxid);
+      if (torn !== undefined && !(follows && zxid.high === last.high)) error = damage(torn.file, torn.end);
+      else if (!follows) error = gap(file, offset, last, zxid);
+      if (error !== undefined) return false;
       torn = undefined;
       last = zxid;
       bytes += payload.length + RECORD_OVERHEAD;
@@ -81,7 +80,7 @@ export function* replay(
     if (error !== undefined) throw error;
     if (end.kind === 'corrupt') throw damage(file, end);
     if (records > 0) repairs = [];
-    if (end.kind === 'torn') torn = { file, end, after: last };
+    if (end.kind === 'torn') torn = { file, end };
     if (end.kind === 'torn' || records === 0) {
       repairs.push({ file, offset: records === 0 || end.offset < LOG_HEADER_BYTES ? 0 : end.offset });
     }

@@ -3,11 +3,11 @@ import { compareZxid, formatZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts
 import type { RecoverySink } from '../seams/storage.ts';
 import type { SnapshotError } from '../wire/snapshot.ts';
 import { LogEntry } from '../zab/entry.ts';
-import type { Disk } from './disk.ts';
+import { type Disk, DiskError } from './disk.ts';
 import { type Folders, firstLogFor, listLogs, listSnapshots, type SnapshotFile } from './layout.ts';
 import { beginsHistory, type Cut, findCut, type Replay, repair, replay } from './log-files.ts';
 import { describeFault, findFault, finishInstall, loadSnapshot } from './snapshots.ts';
-import type { Steps } from './steps.ts';
+import { Cancelled, type Steps } from './steps.ts';
 
 interface Rejected {
   readonly file: SnapshotFile;
@@ -47,11 +47,23 @@ export function* recoverHistory(disk: Disk, folders: Folders, sink: RecoverySink
   if (file !== undefined) yield* loadSnapshot(disk, file, sink);
   const base = file?.zxid;
   const meet = rejected.map((bad) => bad.file.zxid);
-  const found = yield* replay(disk, folders, base ?? ZXID_NONE, meet, (zxid, payload) => sink.entry(new LogEntry(zxid, payload)));
+  const steps = replay(disk, folders, base ?? ZXID_NONE, meet, (zxid, payload) => sink.entry(new LogEntry(zxid, payload)));
+  const found = yield* blaming(rejected, steps);
   if (base === undefined) checkComplete(folders, found, rejected);
   for (const [i, bad] of rejected.entries()) checkPassedOver(bad, found, found.met[i]);
   yield* repair(disk, folders, found.repairs);
   return { last: found.last, base, logBytes: found.bytes, fresh: base === undefined && found.first === undefined };
+}
+
+/** Adds to an error the snapshots that were passed over: one of them may be the reason. */
+function* blaming<T>(rejected: readonly Rejected[], steps: Steps<T>): Steps<T> {
+  try {
+    return yield* steps;
+  } catch (error) {
+    if (rejected.length === 0 || !(error instanceof Error) || error instanceof DiskError || error instanceof Cancelled) throw error;
+    const list = rejected.map(({ file, fault }) => describeFault(file, fault)).join('; ');
+    throw new Error(`${error.message}; snapshots that cannot be used: ${list}`, { cause: error });
+  }
 }
 
 /** Without a snapshot only a log from the very first transaction on is a history; anything else must not pass for an empty one (faults 2325, 3056). */

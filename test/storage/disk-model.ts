@@ -41,6 +41,8 @@ export class ModelDisk implements FileSystem {
   openFiles = 0;
   /** Changes made so far. */
   steps = 0;
+  /** Whether files can be opened so that each write is durable. */
+  durableWrites = true;
   /** The fault has happened. */
   failed = false;
   /** What each step was. */
@@ -146,7 +148,7 @@ export class ModelDisk implements FileSystem {
 
   open(path: string, mode: OpenMode, done: (error: Error | null, file?: OpenFile) => void): void {
     const inode = this.#names.get(path);
-    const durable = mode === 'createDurable';
+    const durable = mode === 'createDurable' && this.durableWrites;
     if (mode === 'read' || mode === 'modify') {
       this.#read(() => {
         if (inode === undefined) throw failure('ENOENT', path);
