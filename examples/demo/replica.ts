@@ -60,8 +60,13 @@ class Writer {
     };
   }
 
+  get done(): number {
+    return this.#ackTimes.length - 1;
+  }
+
   /** Resolves when so many writes have been acknowledged. */
   acknowledged(at: number): Promise<void> {
+    if (this.done >= at) return Promise.resolve();
     return new Promise((reached) => {
       this.#watermarks.push({ at, reached });
     });
@@ -110,8 +115,7 @@ class Writer {
     this.#zxids[number] = zxid;
     this.#firstTry[number] = tries === 1;
     this.#ackTimes.push(sharedNow());
-    const done = this.#ackTimes.length - 1;
-    while (this.#watermarks.length > 0 && this.#watermarks[0].at <= done) this.#watermarks.shift()?.reached();
+    while (this.#watermarks.length > 0 && this.#watermarks[0].at <= this.done) this.#watermarks.shift()?.reached();
   }
 }
 
@@ -146,6 +150,7 @@ const handlers = {
   },
   write: ({ outstanding }: { outstanding: number }): Promise<WriteReport> | undefined => writer?.run(outstanding),
   acknowledged: ({ at }: { at: number }): Promise<void> | undefined => writer?.acknowledged(at),
+  done: (): number => writer?.done ?? 0,
   list: (): Row[] => listInOrder(replica.node),
 };
 export type DemoHandlers = typeof handlers;
