@@ -113,6 +113,8 @@ export class FastElection implements Election {
       this.#votes.set(from, vote);
       const inRound = this.#supporters(this.#votes, vote, sameLeader);
       if (this.#ctx.config.quorum.isQuorum(inRound) && this.#leaderConfirmed(vote, n.electionEpoch)) return { vote, round: this.round };
+      // Somebody leads in this very round and may lack just our vote.
+      if (n.state === PeerState.LEADING && from === vote.leader && this.#prefers(vote, this.proposal)) return this.#propose(vote, true);
     }
     const settled = this.#supporters(this.#settled, vote, sameLeader);
     if (this.#ctx.config.quorum.isQuorum(settled) && this.#leaderConfirmed(vote, n.electionEpoch)) {

@@ -200,6 +200,12 @@ export class Leader {
     return this.#ctx.app.revalidate(sessionId, timeout, null);
   }
 
+  /** A voter is past our election. While too few follow to begin, waiting for them would take all of initLimit (fault 3109). */
+  overtaken(voter: number): void {
+    if (this.#phase === 'broadcast' || this.#ctx.config.quorum.isQuorum(this.#known())) return;
+    this.#ctx.lookAgain(`server ${voter} has gone on voting, and no quorum is here yet`);
+  }
+
   tick(): void {
     const { now, config } = this.#ctx;
     if (now < this.#nextTick) return;
@@ -244,16 +250,18 @@ export class Leader {
     this.#leaderInfo(handle);
   }
 
+  /** Ourselves and the voters that are connected and have said who they are. */
+  #known(): VoterSet {
+    let set = this.#self;
+    for (const h of this.#handles.values()) set |= h.bit;
+    return set;
+  }
+
   #discover(): void {
     const { config, history, out } = this.#ctx;
-    let known = this.#self;
+    if (!config.quorum.isQuorum(this.#known())) return;
     let highest = history.promisedEpoch;
-    for (const h of this.#handles.values()) {
-      if (h.phase === 'connected') continue;
-      known |= h.bit;
-      highest = Math.max(highest, h.acceptedEpoch);
-    }
-    if (!config.quorum.isQuorum(known)) return;
+    for (const h of this.#handles.values()) highest = Math.max(highest, h.acceptedEpoch);
     this.#phase = 'epochAck';
     this.#epoch = highest + 1;
     history.promise(this.#epoch);

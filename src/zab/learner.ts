@@ -10,6 +10,8 @@ import type { LinkToken } from './outbox.ts';
 
 /** Between two attempts to reach a leader that may not have opened its port yet, ms. */
 const DIAL_PAUSE = 20;
+/** How long a leader that is alive may refuse us before we ask the others again, ms. */
+const DIAL_PATIENCE = 1000;
 
 /** A snapshot of the state at `zxid`, the entries that came behind it, and the zxid of the last of them. */
 interface Received {
@@ -44,6 +46,7 @@ export abstract class Learner {
   #commitLine: Long = ZXID_NONE;
   #deadline: number;
   #redialAt = Number.POSITIVE_INFINITY;
+  readonly #dialUntil: number;
   #lastHeard: number;
   readonly #syncs = new Fifo<Request>();
 
@@ -53,6 +56,7 @@ export abstract class Learner {
   ) {
     this.ctx = ctx;
     this.#deadline = ctx.now + ctx.config.initTime;
+    this.#dialUntil = ctx.now + DIAL_PATIENCE;
     this.#lastHeard = ctx.now;
   }
 
@@ -107,8 +111,14 @@ export abstract class Learner {
     this.link = null;
     if (this.#phase !== 'connecting') return this.ctx.lookAgain(`lost the leader: ${reason}`);
     // A leader opens its port when it knows that it leads; one without an election link is most likely dead.
-    if (!this.ctx.electionLinkUp(this.leaderId)) return this.ctx.lookAgain(`can't reach the leader: ${reason}`);
+    if (!this.ctx.electionLinkUp(this.leaderId) || this.ctx.now >= this.#dialUntil)
+      return this.ctx.lookAgain(`can't reach the leader: ${reason}`);
     this.#redialAt = this.ctx.now + DIAL_PAUSE;
+  }
+
+  /** A voter is past our election: if it is the one we wait for, it will not lead us (fault 3109). */
+  overtaken(voter: number): void {
+    if (voter === this.leaderId && this.#phase === 'connecting') this.ctx.lookAgain('the leader looks for a leader itself');
   }
 
   electionLinkDown(peer: number): void {

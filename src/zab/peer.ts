@@ -8,9 +8,9 @@ import { FastElection, notification } from './fast-election.ts';
 import type { History } from './history.ts';
 import { Leader } from './leader.ts';
 import { Follower, type Learner, Observer } from './learner.ts';
-import { type ElectionMessage, PeerState, type QuorumMessage } from './messages.ts';
+import { type ElectionMessage, type Notification, PeerState, type QuorumMessage } from './messages.ts';
 import type { LinkToken, Outbox } from './outbox.ts';
-import { NO_VOTE, type Vote } from './vote.ts';
+import { compareVotes, NO_VOTE, type Vote, voteOf } from './vote.ts';
 
 /** Links that came in before this server knew that it leads, and what they brought; more than this from one is no learner's behaviour. */
 const EARLY_MESSAGES = 8;
@@ -29,6 +29,8 @@ export class Peer implements ZabContext {
   #leaveBecause: string | null = null;
   readonly #early = new Map<LinkToken, QuorumMessage[]>();
   readonly #upLinks = new Set<number>();
+  /** Who looked for a leader while we had none to name or none that was established: they hear of it as soon as we serve, not at their next resend. */
+  readonly #lookers = new Set<number>();
 
   constructor(
     readonly config: ZabConfig,
@@ -105,7 +107,11 @@ export class Peer implements ZabContext {
     const role = this.#role;
     if (message.kind === 'voteRequest') this.#answerVoteRequest(from, message.xid);
     else if (role.kind === 'looking') this.#decide(role.election.message(from, message));
-    else if (message.kind === 'notification' && message.state === PeerState.LOOKING) this.#tellVote(from);
+    else if (role.kind !== 'stopped' && message.kind === 'notification' && message.state === PeerState.LOOKING) {
+      if (!role.serving && this.#overtakes(from, message)) role.overtaken(from);
+      if (this.#leaveBecause === null) this.#tellVote(from);
+    }
+    if (message.kind === 'notification' && message.state === PeerState.LOOKING && !this.serving) this.#lookers.add(from);
     this.#settle();
   }
 
@@ -138,6 +144,7 @@ export class Peer implements ZabContext {
     const role = this.#role;
     if (role.kind === 'leading' || role.kind === 'following' || role.kind === 'observing') role.message(link, message);
     else this.#earlyMessage(link, message);
+    if (this.#lookers.size !== 0) this.#tellLookers();
     if (this.#leaveBecause !== null) this.#settle();
   }
 
@@ -152,6 +159,7 @@ export class Peer implements ZabContext {
   persisted(seq: number): void {
     if (this.#role.kind !== 'leading') return;
     this.#role.persisted(seq);
+    if (this.#lookers.size !== 0) this.#tellLookers();
     this.#settle();
   }
 
@@ -242,6 +250,20 @@ export class Peer implements ZabContext {
   }
 
   // ---- what others that look are told ----
+
+  /** Whether a voter is past the election that made our role: in a later round, or with a better vote in the same one. */
+  #overtakes(from: number, n: Notification): boolean {
+    if (!this.config.quorum.isVoter(from) || n.electionEpoch < this.#round) return false;
+    const vote = voteOf(n);
+    return n.electionEpoch > this.#round || (vote !== undefined && compareVotes(vote, this.#vote) > 0);
+  }
+
+  #tellLookers(): void {
+    if (!this.serving) return;
+    const lookers = [...this.#lookers];
+    this.#lookers.clear();
+    for (const to of lookers) this.#tellVote(to);
+  }
 
   #tellVote(to: number): void {
     const role = this.#role;
