@@ -272,6 +272,23 @@ describe('writing', () => {
     await calls.close();
   });
 
+  it('lets no snapshot count that holds more than the log', async () => {
+    const disk = new ModelDisk();
+    const calls = on(disk);
+    await calls.open();
+    await calls.recover();
+    await calls.append(sampleEntry(1, 1));
+    disk.failAt(1, 'EIO');
+    const appended = calls.append(sampleEntry(1, 2));
+    await Promise.all([
+      expect(appended).rejects.toThrow(/EIO/),
+      expect(calls.saveSnapshot(new SampleSource(z(1, 2)))).rejects.toThrow(/EIO/),
+    ]);
+    await calls.close();
+    expect(disk.list().filter((file) => file.includes('/snapshot'))).toEqual([]);
+    expect((await recovered(disk)).entries.length).toBe(1);
+  });
+
   it('refuses entries whose bytes are of another transaction', async () => {
     const disk = await worked(async (calls) => {
       const wrong = { ...sampleEntry(1, 1), bytes: sampleEntry(1, 2).bytes };
