@@ -68,19 +68,24 @@ class FaultyFile implements OpenFile {
   close = (done: FileDone): void => this.real.close(done);
 }
 
-/** Replicas in this process as in production: TCP on loopback and a data directory each. */
+export interface DiskRigOptions extends RigOptions {
+  /** A network that can be cut. @default 'tcp' */
+  readonly wire?: 'tcp' | 'memory';
+}
+
+/** Replicas in this process as in production: a data directory each, and TCP on loopback unless the test wants to cut the network. */
 export class DiskRig extends Rig {
   readonly folder: string;
   readonly disks = new Map<number, FaultyFileSystem>();
-  readonly #preAllocSize: number;
+  readonly #wire: 'tcp' | 'memory';
 
-  private constructor(options: RigOptions, servers: readonly ServerSpec[], folder: string) {
+  private constructor({ wire = 'tcp', ...options }: DiskRigOptions, servers: readonly ServerSpec[], folder: string) {
     super({ ...options, servers });
     this.folder = folder;
-    this.#preAllocSize = 64 * 1024;
+    this.#wire = wire;
   }
 
-  static async create({ observers = 0, ...options }: RigOptions): Promise<DiskRig> {
+  static async create({ observers = 0, ...options }: DiskRigOptions): Promise<DiskRig> {
     const servers = await loopbackServers(options.voters + observers);
     const folder = await mkdtemp(join(tmpdir(), 'zab-ensemble-'));
     const roles = servers.map((s, k) => ({ ...s, role: k < options.voters ? ('participant' as const) : ('observer' as const) }));
@@ -98,15 +103,11 @@ export class DiskRig extends Rig {
   }
 
   protected override newStorage(id: number): Storage {
-    return fileStorage({ dataDir: this.dataDir(id), fs: this.disk(id), preAllocSize: this.#preAllocSize });
+    return fileStorage({ dataDir: this.dataDir(id), fs: this.disk(id), preAllocSize: 64 * 1024 });
   }
 
   protected override newTransport(): Transport {
-    return tcpTransport({ electionAlgorithm: this.election });
-  }
-
-  override kill(id: number): Promise<void> {
-    return this.stop(id);
+    return this.#wire === 'tcp' ? tcpTransport({ electionAlgorithm: this.election }) : super.newTransport();
   }
 
   /** Takes away everything that a server has stored. */
@@ -116,6 +117,7 @@ export class DiskRig extends Rig {
 
   async close(): Promise<void> {
     for (const disk of this.disks.values()) disk.fault = null;
+    this.network.heal();
     await this.stopAll();
     await rm(this.folder, { recursive: true, force: true });
   }
