@@ -48,6 +48,7 @@ export class ModelDisk implements FileSystem {
   /** What each step was. */
   readonly journal: string[] = [];
   #faultAt = -1;
+  #match: RegExp | null = null;
   #fault: Fault = 'crash';
   #lasting = false;
   onCrash: () => void = () => {};
@@ -60,7 +61,14 @@ export class ModelDisk implements FileSystem {
     this.#lasting = lasting;
   }
 
+  /** The fault comes at the first step whose line in the journal matches, and at every one after it. */
+  failOn(step: RegExp, fault: Fault): void {
+    this.#match = step;
+    this.#fault = fault;
+  }
+
   heal(): void {
+    this.#match = null;
     this.#faultAt = -1;
     this.#lasting = false;
   }
@@ -104,7 +112,9 @@ export class ModelDisk implements FileSystem {
     if (this.#dead) return;
     this.steps++;
     this.journal.push(`${what} ${path}`);
-    const fault = this.steps === this.#faultAt || (this.#lasting && this.#faultAt > 0 && this.steps > this.#faultAt) ? this.#fault : null;
+    const isAfter = this.#lasting && this.#faultAt > 0 && this.steps > this.#faultAt;
+    const isDue = this.steps === this.#faultAt || isAfter || this.#match?.test(`${what} ${path}`);
+    const fault = isDue ? this.#fault : null;
     if (fault !== null) this.failed = true;
     if (fault === 'crash' || fault === 'torn') {
       if (fault === 'torn') tear();

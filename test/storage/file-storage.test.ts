@@ -278,13 +278,14 @@ describe('writing', () => {
     await calls.open();
     await calls.recover();
     await calls.append(sampleEntry(1, 1));
-    disk.failAt(1, 'EIO');
+    disk.failOn(/^write .*log/, 'EIO');
     const appended = calls.append(sampleEntry(1, 2));
     await Promise.all([
       expect(appended).rejects.toThrow(/EIO/),
       expect(calls.saveSnapshot(new SampleSource(z(1, 2)))).rejects.toThrow(/EIO/),
     ]);
     await calls.close();
+    disk.heal();
     expect(disk.list().filter((file) => file.includes('/snapshot'))).toEqual([]);
     expect((await recovered(disk)).entries.length).toBe(1);
   });
