@@ -103,7 +103,7 @@ export class FastElection implements Election {
     this.#votes.set(from, vote);
     if (this.#prefers(vote, this.proposal)) return this.#propose(vote, true);
     // It may have begun to look after our own broadcast had reached it: without this both would wait for the next resend.
-    if (!sameVote(vote, this.proposal)) this.#sendTo(from);
+    if (this.#prefers(this.proposal, vote)) this.#sendTo(from);
     return this.#tally();
   }
 
@@ -130,8 +130,10 @@ export class FastElection implements Election {
     return this.#settled.get(vote.leader)?.state === PeerState.LEADING;
   }
 
+  /** A candidate without weight is worse than every other; two of them are equal, so that they don't go on telling each other. */
   #prefers(a: Vote, b: Vote): boolean {
-    return this.#ctx.config.quorum.weight(a.leader) !== 0 && compareVotes(a, b) > 0;
+    const { quorum } = this.#ctx.config;
+    return quorum.weight(a.leader) !== 0 && (quorum.weight(b.leader) === 0 || compareVotes(a, b) > 0);
   }
 
   #propose(vote: Vote, tell = false): Decision | undefined {
