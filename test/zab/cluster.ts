@@ -94,6 +94,8 @@ export class End {
   /** The other side is gone: to be told after what is in the inbox. */
   ended = false;
   fresh = false;
+  /** Nothing gets through any more, and nobody is told. */
+  mute = false;
   readonly life: number;
   constructor(readonly server: Server) {
     this.life = server.life;
@@ -316,6 +318,7 @@ export class Server implements StateMachine {
 
   #act(action: Action): void {
     const { cluster } = this;
+    const { dice } = cluster;
     switch (action.kind) {
       case 'election':
         return cluster.sendElection(this.id, action.peer, action.message);
@@ -329,7 +332,7 @@ export class Server implements StateMachine {
         const { link, after, upTo } = action;
         return void this.reads.push(() => {
           const { base, log } = this.disk;
-          const known = zxidEquals(after, base.zxid) || log.some((e) => zxidEquals(e.zxid, after));
+          const known = !dice.chance(0.3) && (zxidEquals(after, base.zxid) || log.some((e) => zxidEquals(e.zxid, after)));
           const part = log.filter((e) => compareZxid(e.zxid, after) > 0 && compareZxid(e.zxid, upTo) <= 0);
           this.step((peer) => peer.logRead(link, known ? part : null));
         });
@@ -395,7 +398,7 @@ export class Cluster {
 
   send(end: End, m: QuorumMessage): void {
     // After a break nothing more gets through, even where the break is not noticed yet: a link loses its end, never its middle.
-    if (!end.closed && !end.ended && !end.other.closed && !end.other.ended) end.other.inbox.push(m);
+    if (!end.closed && !end.ended && !end.mute && !end.other.closed && !end.other.ended) end.other.inbox.push(m);
   }
 
   dial(from: Server, to: number): End {
@@ -415,7 +418,7 @@ export class Cluster {
   close(end: End): void {
     if (end.closed) return;
     end.closed = true;
-    end.other.ended = true;
+    if (!end.mute) end.other.ended = true;
     if (this.dice.chance(0.5)) end.other.inbox = [];
   }
 
@@ -477,11 +480,17 @@ export class Cluster {
     server.start();
   }
 
-  cut(a: number, b: number): void {
+  /** Nothing passes between two servers until they are healed; `silent`: nor does either notice, but by time. */
+  cut(a: number, b: number, silent: boolean): void {
     if (a === b || this.#cut.has(this.#pair(a, b))) return;
-    this.log(`cut ${a}-${b}`);
+    this.log(`cut ${a}-${b} ${silent ? 'silently' : ''}`);
     this.#cut.add(this.#pair(a, b));
-    this.#breakPair(a, b);
+    if (!silent) return this.#breakPair(a, b);
+    for (const end of this.#ends) {
+      if (this.#pair(end.server.id, end.other.server.id) !== this.#pair(a, b)) continue;
+      end.mute = true;
+      end.inbox = [];
+    }
   }
 
   /** Breaks what connects two servers; they may connect again at once. */
@@ -493,6 +502,7 @@ export class Cluster {
 
   heal(): void {
     this.log('heal');
+    for (const pair of this.#cut) this.#breakPair(pair >> 8, pair & 255);
     this.#cut.clear();
   }
 
@@ -502,10 +512,11 @@ export class Cluster {
     const kind = dice.below(12);
     if (kind < 3) this.crash(any());
     else if (kind < 6) for (const s of servers) if (!s.running && dice.chance(0.6)) this.restart(s.id);
-    if (kind === 6) this.cut(any(), any());
+    const silent = dice.chance(0.5);
+    if (kind === 6) this.cut(any(), any(), silent);
     else if (kind === 7) {
-      const side = dice.below(1 << servers.length);
-      for (const a of servers) for (const b of servers) if ((((side >> a.id) ^ (side >> b.id)) & 1) === 1) this.cut(a.id, b.id);
+      const side = dice.below(1 << (servers.length + 1));
+      for (const a of servers) for (const b of servers) if ((((side >> a.id) ^ (side >> b.id)) & 1) === 1) this.cut(a.id, b.id, silent);
     } else if (kind < 10) this.heal();
     else if (kind === 10) this.reset(any(), any());
     else if (dice.chance(0.3)) this.now += dice.below(1200);
@@ -548,7 +559,8 @@ export class Cluster {
       if (!end.closed && (end.fresh || end.inbox.length > 0 || end.ended)) events.push(() => this.#endEvent(end));
     }
     for (const [key, m] of this.#election) {
-      if (this.#up.has(this.#pair(key >> 8, key & 255))) events.push(() => this.#electionEvent(key, m));
+      const pair = this.#pair(key >> 8, key & 255);
+      if (this.#up.has(pair) && !this.#cut.has(pair)) events.push(() => this.#electionEvent(key, m));
     }
     if (events.length > 0) {
       this.now += dice.below(100) / 200;

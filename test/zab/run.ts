@@ -9,21 +9,21 @@ const CALM_EVENTS = 30_000;
 export function run(cluster: Cluster): { healMs: number; committed: number } {
   const { dice, servers } = cluster;
   for (const s of servers) cluster.restart(s.id);
-  const faults = [0.002, 0.01, 0.03][dice.below(3)];
+  const faults = [0.002, 0.01, 0.03, 0.1][dice.below(4)];
   for (let i = 0; i < FAULTY_EVENTS; i++) {
     cluster.step();
     if (dice.chance(faults)) cluster.fault();
     if (dice.chance(0.15)) cluster.request(servers[dice.below(servers.length)], dice.chance(0.1) ? 9 : 5);
   }
   const healMs = calm(cluster);
-  const writer = servers[dice.below(servers.length)];
-  if (cluster.request(writer, 5) === undefined) throw new Violation('liveness: a write was refused');
-  const committed = cluster.checker.history.length + 1;
-  for (let i = 0; servers.some((s) => s.tree.items.length < committed); i++) {
+  const before = cluster.checker.history.length;
+  for (let i = 0; servers.some((s) => s.tree.items.length <= before); i++) {
+    // A link that died before may still be noticed, and take a request with it: the client asks again.
+    if (i % 500 === 0) cluster.request(servers[dice.below(servers.length)], 5);
     cluster.step();
-    if (i > CALM_EVENTS) throw new Violation('liveness: a write is stuck');
+    if (i > CALM_EVENTS) throw new Violation('liveness: no write is possible');
   }
-  return { healMs, committed };
+  return { healMs, committed: cluster.checker.history.length };
 }
 
 /** No faults any more: everybody must serve the same state. Returns how long it took, simulated ms. */
