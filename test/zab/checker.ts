@@ -1,7 +1,7 @@
 import { formatZxid, zxidEquals } from '../../src/model/zxid.ts';
 import type { LogEntry } from '../../src/zab/entry.ts';
 import type { QuorumRules } from '../../src/zab/quorum.ts';
-import type { Cluster, Sequence, Server } from './cluster.ts';
+import type { Sequence, Server, Watch } from './server.ts';
 
 /** A rule of Zab was broken. */
 export class Violation extends Error {
@@ -11,12 +11,12 @@ export class Violation extends Error {
 /**
  * Watches what an ensemble commits. `history` is everything that any server ever showed as committed, in order.
  */
-export class Checker {
+export class Checker implements Watch {
   readonly history: LogEntry[] = [];
   readonly #leaders = new Map<number, string>();
 
   constructor(
-    readonly cluster: Cluster,
+    readonly servers: readonly Server[],
     readonly quorum: QuorumRules,
   ) {}
 
@@ -77,7 +77,7 @@ export class Checker {
   #heldByQuorum(at: number, what: string): void {
     const entry = this.history[at];
     let holders = 0;
-    for (const s of this.cluster.servers) {
+    for (const s of this.servers) {
       const items = this.#durable(s);
       if (at < items.length && same(items[at], entry)) holders |= this.quorum.bit(s.id);
     }

@@ -13,17 +13,17 @@ export function run(cluster: Cluster): { healMs: number; committed: number } {
   for (let i = 0; i < FAULTY_EVENTS; i++) {
     cluster.step();
     if (dice.chance(faults)) cluster.fault();
-    if (dice.chance(0.15)) cluster.request(servers[dice.below(servers.length)], dice.chance(0.1) ? 9 : 5);
+    if (dice.chance(0.15)) cluster.request(servers[dice.below(servers.length)], dice.chance(0.3) ? 9 : 5);
   }
   const healMs = calm(cluster);
-  const before = cluster.checker.history.length;
+  const before = cluster.watch.history.length;
   for (let i = 0; servers.some((s) => s.tree.items.length <= before); i++) {
     // A link that died before may still be noticed, and take a request with it: the client asks again.
     if (i % 500 === 0) cluster.request(servers[dice.below(servers.length)], 5);
     cluster.step();
     if (i > CALM_EVENTS) throw new Violation('liveness: no write is possible');
   }
-  return { healMs, committed: cluster.checker.history.length };
+  return { healMs, committed: cluster.watch.history.length };
 }
 
 /** No faults any more: everybody must serve the same state. Returns how long it took, simulated ms. */
@@ -39,9 +39,9 @@ export function calm(cluster: Cluster): number {
   return cluster.now - from;
 }
 
-function together({ servers, checker }: Cluster): boolean {
+function together({ servers, watch }: Cluster): boolean {
   const leader = servers.find((s) => s.serving && s.peer?.kind === 'leading');
   if (leader === undefined) return false;
-  const { length } = checker.history;
+  const { length } = watch.history;
   return servers.every((s) => s.serving && s.peer?.leaderId === leader.id && s.tree.items.length === length && s.ops.length === 0);
 }
