@@ -255,7 +255,8 @@ export class Peer implements ZabContext {
   #overtakes(from: number, n: Notification): boolean {
     if (!this.config.quorum.isVoter(from) || n.electionEpoch < this.#round) return false;
     const vote = voteOf(n);
-    return n.electionEpoch > this.#round || (vote !== undefined && compareVotes(vote, this.#vote) > 0);
+    if (n.electionEpoch > this.#round) return true;
+    return vote !== undefined && this.config.quorum.weight(vote.leader) !== 0 && compareVotes(vote, this.#vote) > 0;
   }
 
   #tellLookers(): void {
