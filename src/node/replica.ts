@@ -1,6 +1,6 @@
 import type Long from 'long';
 import type { Request } from '../model/records.ts';
-import { formatZxid } from '../model/zxid.ts';
+import { formatZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
 import type { TimerHandle } from '../seams/clock.ts';
 import type { OpenTransport, QuorumLink, QuorumLinkHandler, TransportHandler } from '../seams/transport.ts';
 import type { ZnodeTree } from '../tree/tree.ts';
@@ -170,6 +170,9 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
       history.currentEpoch = found.currentEpoch;
       this.#state.incoming = sink.tree;
       this.#log('info', `recovered to ${formatZxid(found.lastZxid)}, epochs ${found.acceptedEpoch}/${found.currentEpoch}`);
+      // ZooKeeper opens no directory that has a log and no snapshot at all, so an empty store begins with the snapshot of nothing, as its own do.
+      if (zxidEquals(found.lastZxid, ZXID_NONE) && found.currentEpoch === 0)
+        return this.#options.storage.saveSnapshot(this.#state.openSnapshot(), done);
       done(null);
     });
   }
@@ -188,9 +191,6 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   #begin(done: (error: Error | null) => void): void {
     done(null);
     if (!this.#enter()) return;
-    for (const server of this.#options.servers) {
-      if (server.id !== this.#options.id && this.#transport?.electionLinkUp(server.id)) this.#peer.electionLink(server.id, true);
-    }
     this.#peer.start();
     this.#drain();
   }
