@@ -311,8 +311,9 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   #dropSlow(): void {
     const limit = this.#options.maxLearnerBacklog;
     for (const link of [...this.#links]) {
-      if (link.buffered <= limit) continue;
-      const reason = `${link.buffered} bytes wait for it, more than maxLearnerBacklog (${limit})`;
+      const waiting = link.buffered + this.#peer.waitingBytes(link);
+      if (waiting <= limit) continue;
+      const reason = `${waiting} bytes wait for it, more than maxLearnerBacklog (${limit})`;
       this.#closeLink(link, reason);
       this.#peer.linkClosed(link, reason);
     }

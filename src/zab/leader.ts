@@ -157,6 +157,11 @@ export class Leader {
     this.#newLeader(handle);
   }
 
+  /** Bytes that wait for the end of a learner's snapshot or log, beside what its link holds. */
+  waitingBytes(link: LinkToken): number {
+    return this.#handles.get(link)?.waitingBytes ?? 0;
+  }
+
   /** A stream to the learner goes on: it is slow, but it lives. */
   streamProgress(link: LinkToken): void {
     const handle = this.#handles.get(link);

@@ -14,6 +14,9 @@ import type { VoterSet } from './quorum.ts';
  */
 export type LearnerPhase = 'connected' | 'known' | 'epochAcked' | 'syncing' | 'newLeaderSent' | 'newLeaderAcked' | 'active';
 
+/** What a message that waits takes beside its entry, bytes. */
+const MESSAGE_OVERHEAD = 100;
+
 /** The leader's view of one learner: its progress, its liveness and what must wait before it may be sent. */
 export class LearnerHandle {
   phase: LearnerPhase = 'connected';
@@ -36,6 +39,8 @@ export class LearnerHandle {
   lastHeard: number;
   /** Live messages that wait for the end of a snapshot stream or a log read; null when they may go straight out. */
   #backlog: QuorumMessage[] | null = null;
+  /** About how many bytes wait here: with what the link itself holds, the memory that this learner costs. */
+  waitingBytes = 0;
   /** COMMITs between NEWLEADER and UPTODATE: a 3.8.0 follower breaks on them (PROTOCOL 19, fault 4394), so they wait for UPTODATE. */
   #heldCommits: QuorumMessage[] = [];
   /** The confirmation round that each PING without an answer belongs to. */
@@ -60,8 +65,9 @@ export class LearnerHandle {
 
   /** Sends a live message, in order behind whatever must come first. */
   forward(message: QuorumMessage): void {
-    if (this.#backlog !== null) this.#backlog.push(message);
-    else this.out.send(this.link, message);
+    if (this.#backlog === null) return this.out.send(this.link, message);
+    this.#backlog.push(message);
+    this.waitingBytes += MESSAGE_OVERHEAD + ('entry' in message ? message.entry.bytes.length : 0);
   }
 
   forwardCommit(message: QuorumMessage): void {
@@ -78,6 +84,7 @@ export class LearnerHandle {
   release(): void {
     const waiting = this.#backlog ?? [];
     this.#backlog = null;
+    this.waitingBytes = 0;
     for (const message of waiting) this.out.send(this.link, message);
   }
 

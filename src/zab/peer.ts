@@ -171,6 +171,11 @@ export class Peer implements ZabContext {
     if (this.#role.kind === 'leading') this.#role.streamProgress(link);
   }
 
+  /** See {@link Leader.waitingBytes}. */
+  waitingBytes(link: LinkToken): number {
+    return this.#role.kind === 'leading' ? this.#role.waitingBytes(link) : 0;
+  }
+
   logRead(link: LinkToken, entries: readonly LogEntry[] | null): void {
     if (this.#role.kind === 'leading') this.#role.logRead(link, entries);
   }
