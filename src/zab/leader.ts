@@ -409,6 +409,7 @@ export class Leader {
   }
 
   #ack(handle: LearnerHandle, zxid: Long): void {
+    if (!handle.forwarding) return this.#drop(handle, 'ACK before anything was sent to it');
     if (zxidEquals(zxid, makeZxid(this.#epoch, 0))) {
       if (handle.phase === 'newLeaderSent') {
         handle.phase = 'newLeaderAcked';

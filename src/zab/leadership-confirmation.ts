@@ -1,6 +1,6 @@
 import type Long from 'long';
 import type { Request } from '../model/records.ts';
-import { compareZxid } from '../model/zxid.ts';
+import { compareZxid, ZXID_NONE } from '../model/zxid.ts';
 import { Fifo } from '../util/fifo.ts';
 import type { ZabContext } from './context.ts';
 import type { LearnerHandle } from './learner-handle.ts';
@@ -54,7 +54,7 @@ export class LeadershipConfirmation {
       if (!this.#confirmed(sync.round)) return;
       this.#syncs.shift();
       if (sync.from === null) this.#ctx.out.act({ kind: 'synced', request: sync.request });
-      else this.#handles.get(sync.from)?.forward({ type: Packet.SYNC, zxid: sync.after });
+      else this.#handles.get(sync.from)?.forward({ type: Packet.SYNC, zxid: ZXID_NONE });
     }
   }
 
