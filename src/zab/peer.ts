@@ -14,6 +14,14 @@ import { compareVotes, NO_VOTE, type Vote, voteOf } from './vote.ts';
 
 /** Links that came in before this server knew that it leads, and what they brought; more than this from one is no learner's behaviour. */
 const EARLY_MESSAGES = 8;
+/** As many of them are kept; with more, the oldest is closed. */
+const EARLY_LINKS = 256;
+
+interface EarlyLink {
+  readonly messages: QuorumMessage[];
+  /** When it is closed: a learner waits no longer than initLimit either. Monotonic ms. */
+  readonly until: number;
+}
 
 type Role = { kind: 'looking'; election: Election } | { kind: 'stopped' } | Leader | Learner;
 
@@ -27,7 +35,8 @@ export class Peer implements ZabContext {
   #vote: Vote = NO_VOTE;
   #round = 0;
   #leaveBecause: string | null = null;
-  readonly #early = new Map<LinkToken, QuorumMessage[]>();
+  /** In the order in which they came. */
+  readonly #early = new Map<LinkToken, EarlyLink>();
   readonly #upLinks = new Set<number>();
   /** Who looked for a leader while we had none to name or none that was established: they hear of it as soon as we serve, not at their next resend. */
   readonly #lookers = new Set<number>();
@@ -67,7 +76,9 @@ export class Peer implements ZabContext {
   get deadline(): number {
     const role = this.#role;
     if (role.kind === 'stopped') return Number.POSITIVE_INFINITY;
-    return role.kind === 'looking' ? role.election.deadline : role.deadline;
+    if (role.kind !== 'looking') return role.deadline;
+    const [oldest] = this.#early.values();
+    return oldest === undefined ? role.election.deadline : Math.min(role.election.deadline, oldest.until);
   }
 
   // ---- ZabContext ----
@@ -97,8 +108,10 @@ export class Peer implements ZabContext {
 
   tick(): void {
     const role = this.#role;
-    if (role.kind === 'looking') this.#decide(role.election.tick());
-    else if (role.kind !== 'stopped') role.tick();
+    if (role.kind === 'looking') {
+      this.#closeEarly(this.now, 'no leader was found in time');
+      this.#decide(role.election.tick());
+    } else if (role.kind !== 'stopped') role.tick();
     this.#settle();
   }
 
@@ -128,7 +141,7 @@ export class Peer implements ZabContext {
   incoming(link: LinkToken): void {
     const role = this.#role;
     if (role.kind === 'leading') role.incoming(link);
-    else if (role.kind === 'looking') this.#early.set(link, []);
+    else if (role.kind === 'looking') this.#keepEarly(link);
     else this.out.closeLink(link, 'this server does not lead');
     this.#settle();
   }
@@ -222,7 +235,7 @@ export class Peer implements ZabContext {
     const leader = new Leader(this);
     this.#role = leader;
     leader.start();
-    for (const [link, messages] of early) {
+    for (const [link, { messages }] of early) {
       leader.incoming(link);
       for (const message of messages) leader.message(link, message);
     }
@@ -245,11 +258,26 @@ export class Peer implements ZabContext {
     if (role.kind !== 'looking' && role.kind !== 'stopped') role.stop();
   }
 
+  #keepEarly(link: LinkToken): void {
+    const [oldest] = this.#early.values();
+    if (this.#early.size >= EARLY_LINKS) this.#closeEarly(oldest.until, 'too many connections while no leader is known');
+    this.#early.set(link, { messages: [], until: this.now + this.config.initTime });
+  }
+
+  /** Closes the early links whose time is up at `now`. */
+  #closeEarly(now: number, reason: string): void {
+    for (const [link, { until }] of this.#early) {
+      if (until > now) return;
+      this.#early.delete(link);
+      this.out.closeLink(link, reason);
+    }
+  }
+
   #earlyMessage(link: LinkToken, message: QuorumMessage): void {
-    const waiting = this.#early.get(link);
-    if (waiting === undefined) return;
-    waiting.push(message);
-    if (waiting.length <= EARLY_MESSAGES) return;
+    const messages = this.#early.get(link)?.messages;
+    if (messages === undefined) return;
+    messages.push(message);
+    if (messages.length <= EARLY_MESSAGES) return;
     this.#early.delete(link);
     this.out.closeLink(link, 'too many messages before an answer');
   }
