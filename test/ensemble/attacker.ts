@@ -12,7 +12,7 @@ import {
   type ServerSpec,
   ZXID_NONE,
 } from '../../src/index.ts';
-import { eventually } from './rig.ts';
+import { eventually } from './client.ts';
 
 /** A reproducible source of bytes (mulberry32). */
 export function seeded(seed: number): (bound: number) => number {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { type EnsembleNode, makeZxid, type ZabError } from '../../src/index.ts';
+import { eventually, within } from './client.ts';
 import { DiskRig, type DiskRigOptions, type Fault } from './disk-rig.ts';
-import { eventually, within } from './rig.ts';
 
 let rig: DiskRig;
 afterEach(() => rig?.close());

@@ -2,8 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import type { EnsembleNode } from '../../src/index.ts';
+import { eventually, failureOf, within } from './client.ts';
 import { DiskRig, type DiskRigOptions } from './disk-rig.ts';
-import { eventually, failureOf, within } from './rig.ts';
 
 let rig: DiskRig;
 afterEach(() => rig?.close());

@@ -17,8 +17,8 @@ import { OPEN_ACL } from '../../src/tree/acl.ts';
 import { encodeRequestBody } from '../../src/wire/requests.ts';
 import { NON_VOTER } from '../../src/zab/messages.ts';
 import { Attacker, FakeObserver, frame, introduction, seeded } from './attacker.ts';
+import { eventually, type Writer } from './client.ts';
 import { DiskRig } from './disk-rig.ts';
-import { eventually, type Writer } from './rig.ts';
 
 /** A live ensemble with an observer's place (server 4) free for the attacker. */
 let rig: DiskRig;

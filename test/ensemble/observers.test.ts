@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import type { ServerSpec } from '../../src/index.ts';
-import { eventually, failureOf, Rig, within } from './rig.ts';
+import { eventually, failureOf, within } from './client.ts';
+import { Rig } from './rig.ts';
 
 let rig: Rig;
 afterEach(async () => {

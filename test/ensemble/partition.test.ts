@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
 import type { EnsembleNode } from '../../src/index.ts';
 import { compareZxid } from '../../src/index.ts';
-import { eventually, failureOf, Rig, type RigOptions, type Writer, within } from './rig.ts';
+import { eventually, failureOf, type Writer, within } from './client.ts';
+import { Rig, type RigOptions } from './rig.ts';
 
 const TICK = 100;
 

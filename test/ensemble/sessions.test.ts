@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
 import type { EnsembleNode, Session, SessionState, WatchEvent } from '../../src/index.ts';
 import { compareZxid, MultiError, type ZabError, zxidEquals } from '../../src/index.ts';
-import { eventually, failureOf, Rig, type RigOptions, within } from './rig.ts';
+import { eventually, failureOf, within } from './client.ts';
+import { Rig, type RigOptions } from './rig.ts';
 
 const TICK = 50;
 

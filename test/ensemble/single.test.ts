@@ -17,7 +17,7 @@ import {
   systemClock,
   ZabError,
 } from '../../src/index.ts';
-import { contents, failureOf, within } from './rig.ts';
+import { contents, failureOf, within } from './client.ts';
 
 let folder: string;
 const made: EnsembleNode[] = [];

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
 import type { EnsembleNode, Session, WatchEvent } from '../../src/index.ts';
 import { compareZxid } from '../../src/index.ts';
-import { eventually, Rig, type RigOptions, within } from './rig.ts';
+import { eventually, within } from './client.ts';
+import { Rig, type RigOptions } from './rig.ts';
 
 let rig: Rig;
 afterEach(async () => {
