@@ -99,9 +99,11 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   }
 
   revalidate(sessionId: Long, timeout: number): boolean {
-    if (!this.#serving || !this.#enter()) return false;
-    const asked = this.#peer.revalidate(sessionId, timeout);
-    this.#planDrain();
+    let asked = false;
+    const ask = (peer: Peer) => {
+      asked = peer.revalidate(sessionId, timeout);
+    };
+    if (this.#serving && this.#input(ask)) this.#planDrain();
     return asked;
   }
 
@@ -135,10 +137,7 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     }
     const waiting = [done];
     this.#stopping = waiting;
-    if (this.#enter()) {
-      this.#peer.stop();
-      this.#drain();
-    }
+    this.#step((peer) => peer.stop());
     this.#stopped = true;
     this.#streams.cancelAll();
     this.#state.stopLeading();
@@ -190,9 +189,7 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
 
   #begin(done: (error: Error | null) => void): void {
     done(null);
-    if (!this.#enter()) return;
-    this.#peer.start();
-    this.#drain();
+    this.#step((peer) => peer.start());
   }
 
   /** The end by an error: the role ends, nothing more is written, and everybody is told. */
@@ -216,14 +213,27 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     return true;
   }
 
+  /** One input that is not frequent; false when it had no effect. What it throws ends this replica, never the process. */
+  #input(input: (peer: Peer) => void): boolean {
+    if (!this.#enter()) return false;
+    try {
+      input(this.#peer);
+      return true;
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
+  }
+
+  #step(input: (peer: Peer) => void): void {
+    if (this.#input(input)) this.#drain();
+  }
+
   incoming(link: QuorumLink): QuorumLinkHandler {
     const port = new LinkPort(this);
     port.link = link;
     this.#links.add(link);
-    if (this.#enter()) {
-      this.#peer.incoming(link);
-      this.#planDrain();
-    }
+    if (this.#input((peer) => peer.incoming(link))) this.#planDrain();
     return port;
   }
 
@@ -248,33 +258,25 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   linkClosed(link: QuorumLink, reason: string): void {
     this.#streams.cancel(link);
     this.#links.delete(link);
-    if (!this.#enter()) return;
     this.#counts.linksClosed++;
-    this.#peer.linkClosed(link, reason);
-    this.#drain();
+    this.#step((peer) => peer.linkClosed(link, reason));
   }
 
   election(from: number, message: ElectionMessage): void {
-    if (!this.#enter()) return;
-    this.#peer.electionMessage(from, message);
-    this.#drain();
+    this.#step((peer) => peer.electionMessage(from, message));
   }
 
   electionLink(peer: number, up: boolean): void {
-    if (!this.#enter()) return;
-    this.#peer.electionLink(peer, up);
-    this.#drain();
+    this.#step((core) => core.electionLink(peer, up));
   }
 
   streamProgress(link: QuorumLink): void {
-    if (this.#enter()) this.#peer.streamProgress(link);
+    this.#step((peer) => peer.streamProgress(link));
   }
 
   streamDone(link: QuorumLink): void {
-    if (!this.#enter()) return;
     this.#counts.snapshotsSent++;
-    this.#peer.snapshotStreamed(link);
-    this.#drain();
+    this.#step((peer) => peer.snapshotStreamed(link));
   }
 
   streamFailed(_link: QuorumLink, error: unknown): void {
@@ -286,25 +288,24 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     if (error !== null) return this.#fail(error);
     if (!this.#enter()) return;
     this.#durableSeq = seq;
-    this.#releaseDurable();
-    this.#peer.persisted(seq);
+    try {
+      this.#releaseDurable();
+      this.#peer.persisted(seq);
+    } catch (failure) {
+      return this.#fail(failure);
+    }
     this.#drain();
   };
 
   /** Time. Looked at after the I/O of this turn, so that a stall of our own event loop is not taken for silence of the others. */
   #tick(): void {
-    if (!this.#enter()) return;
-    try {
-      this.#peer.tick();
-      if (this.#peer.now >= this.#nextDuties) {
-        this.#nextDuties = this.#peer.now + this.#options.tickTime / 2;
-        this.#dropSlow();
-        if (this.#serving) for (const request of this.#state.duties()) this.#peer.request(request);
-      }
-    } catch (error) {
-      return this.#fail(error);
-    }
-    this.#drain();
+    this.#step((peer) => {
+      peer.tick();
+      if (peer.now < this.#nextDuties) return;
+      this.#nextDuties = peer.now + this.#options.tickTime / 2;
+      this.#dropSlow();
+      if (this.#serving) for (const request of this.#state.duties()) peer.request(request);
+    });
   }
 
   /** A peer that does not take what it is sent is given up before it fills our memory. */
@@ -441,10 +442,8 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     const entries: LogEntry[] = [];
     const take = (entry: LogEntry) => entries.push(entry) > 0;
     this.#options.storage.readLog(after, upTo, MAX_LOG_SYNC, take, (error) => {
-      if (!this.#enter()) return;
       if (error !== null) this.#log('info', `the log can't serve ${link.remote}, so the snapshot will: ${error.message}`);
-      this.#peer.logRead(link, error === null ? entries : null);
-      this.#drain();
+      this.#step((peer) => peer.logRead(link, error === null ? entries : null));
     });
   }
 
