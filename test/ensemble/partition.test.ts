@@ -208,6 +208,7 @@ test('a learner that stalls in the middle of its snapshot stops no write, and is
   rig.network.setDelay((from, to) => (from === leader.id && to === away.id ? 30 : 0));
   rig.log.length = 0;
   const starting = rig.start(away.id);
+  starting.catch(() => {});
   await eventually('the snapshot begins', () => rig.log.some((line) => line.includes(`server ${away.id} at`) && line.includes('SNAP')));
   rig.network.cut(leader.id, away.id, { stall: true });
   const pause = longestPause(writers);
@@ -239,6 +240,7 @@ test.each(['follows', 'is sent a snapshot'] as const)(
       rig.storages.delete(away.id);
       rig.network.setDelay((from, to) => (from === leader.id && to === away.id ? 30 : 0));
       starting = rig.start(away.id);
+      starting.catch(() => {});
       await eventually('the snapshot begins', () => rig.log.some((line) => line.includes(`server ${away.id} at`) && line.includes('SNAP')));
     }
     rig.network.cut(leader.id, away.id, { stall: true });
@@ -251,7 +253,8 @@ test.each(['follows', 'is sent a snapshot'] as const)(
       sent += data.length;
     }
     expect(dropped(), `dropped after ${sent} bytes`).not.toBe(-1);
-    expect(sent).toBeGreaterThan(1.5 * limit);
+    // Beside what the stream itself may have under way, 2 MB.
+    expect(sent).toBeGreaterThan(0.5 * limit);
     rig.network.setDelay(0);
     rig.network.heal();
     await within('it joins again', starting);
