@@ -166,11 +166,9 @@ describe('NEWLEADER', () => {
     e.leader.request(request(WRITE), null);
     e.join('b', 3);
     e.effects();
-    e.ack('b', z(1, 1));
+    e.ack('a', z(1, 1)).ack('b', z(1, 1));
     expect(e.effects()).toEqual([]);
     e.ack('b', z(1, 0));
-    expect(e.effects()).toEqual(['b <- UPTODATE']);
-    e.ack('a', z(1, 1));
-    expect(e.effects()).toEqual(['a <- COMMIT 1.1', 'b <- COMMIT 1.1', 'commit 1.1']);
+    expect(e.effects()).toEqual(['b <- UPTODATE', 'a <- COMMIT 1.1', 'b <- COMMIT 1.1', 'commit 1.1']);
   });
 });
