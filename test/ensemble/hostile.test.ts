@@ -30,7 +30,7 @@ const VOTERS = [1, 2, 3];
 const specOf = (id: number): ServerSpec => rig.servers.find((server) => server.id === id) as ServerSpec;
 
 beforeEach(async () => {
-  rig = await DiskRig.create({ voters: 3, observers: 1, tickTime: 100, maxSessionTimeout: 60_000 });
+  rig = await DiskRig.create({ voters: 3, observers: 1, tickTime: 100, initLimit: 10, maxSessionTimeout: 60_000 });
   await rig.startAll(VOTERS);
   const roles = await rig.roles();
   leader = specOf(roles.leader.id);

@@ -11,7 +11,16 @@ afterEach(async () => {
 
 describe.each(['fast', 'basic'] as const)('five voters and two observers, %s election', (election) => {
   it(`lose their leader ${KILLS} times under load and nothing that was acknowledged`, { timeout: 120_000 }, async () => {
-    const mine = new Rig({ voters: 5, observers: 2, election, tickTime: 100, snapCount: 2000, commitLogCount: 200 });
+    const mine = new Rig({
+      voters: 5,
+      observers: 2,
+      election,
+      tickTime: 100,
+      initLimit: 10,
+      syncLimit: 5,
+      snapCount: 2000,
+      commitLogCount: 200,
+    });
     rig = mine;
     await mine.startAll();
     const writers = mine.servers.map((s) => mine.writer(s.id));

@@ -14,7 +14,7 @@ afterEach(async () => {
 });
 
 async function ensemble(options: Partial<RigOptions> = {}): Promise<{ leader: EnsembleNode; others: EnsembleNode[] }> {
-  rig = new Rig({ voters: 3, tickTime: TICK, maxSessionTimeout: 60_000, ...options });
+  rig = new Rig({ voters: 3, tickTime: TICK, initLimit: 10, syncLimit: 5, maxSessionTimeout: 60_000, ...options });
   await rig.startAll();
   return rig.roles();
 }

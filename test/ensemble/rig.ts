@@ -48,6 +48,9 @@ export class Rig {
     this.#storages.set(id, storage);
     const node = createNode({
       tickTime: 100,
+      // Long ones, so that no server is given up because the machine is busy; a test about silence sets its own.
+      initLimit: 40,
+      syncLimit: 40,
       ...this.#options,
       ...overrides,
       id,
