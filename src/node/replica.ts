@@ -1,7 +1,6 @@
 import type Long from 'long';
 import type { Request } from '../model/records.ts';
 import { formatZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
-import type { TimerHandle } from '../seams/clock.ts';
 import type { OpenTransport, QuorumLink, QuorumLinkHandler, TransportHandler } from '../seams/transport.ts';
 import type { ZnodeTree } from '../tree/tree.ts';
 import { Fifo } from '../util/fifo.ts';
@@ -15,6 +14,7 @@ import type { ReplicaControl, ReplicaHooks } from './hooks.ts';
 import { type LinkOwner, LinkPort } from './link-port.ts';
 import type { ResolvedOptions } from './options.ts';
 import { Persistence } from './persistence.ts';
+import { ProtocolTime } from './protocol-time.ts';
 import { ReplicaState } from './replica-state.ts';
 import { SnapshotSchedule } from './snapshot-schedule.ts';
 import { SnapshotStreams, type StreamHost } from './snapshot-streams.ts';
@@ -38,6 +38,7 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   readonly #streams: SnapshotStreams;
   readonly #schedule: SnapshotSchedule;
   readonly #persistence: Persistence;
+  readonly #time: ProtocolTime;
   readonly #waiting = new Fifo<DurableSend>();
   readonly #links = new Set<QuorumLink>();
   #transport: OpenTransport | null = null;
@@ -48,8 +49,6 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   #failed = false;
   /** Who waits for the end of `stop`. */
   #stopping: (() => void)[] | 'done' | null = null;
-  #timer: TimerHandle | null = null;
-  #timerAt = Number.POSITIVE_INFINITY;
   #nextDuties = 0;
   #shownRole: Role = 'stopped';
   #shownLeader: number | undefined;
@@ -61,7 +60,8 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     this.#options = options;
     this.#hooks = hooks;
     this.#history = new History(options.commitLogCount);
-    this.#state = new ReplicaState(options, { now: () => options.clock.now(), liveSessions: () => hooks.liveSessions() });
+    this.#time = new ProtocolTime(options.clock, options.tickTime / 2, () => this.#tick());
+    this.#state = new ReplicaState(options, { now: () => this.#time.now(), liveSessions: () => hooks.liveSessions() });
     this.#peer = new Peer(zabConfigOf(options), this.#history, this.#out, this.#state, options.election, options.random.below(0x7fffffff));
     this.#streams = new SnapshotStreams(options.snapshotConcurrency, options.clock, this);
     this.#schedule = new SnapshotSchedule(options, () => this.#state.openSnapshot());
@@ -141,8 +141,7 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     this.#stopped = true;
     this.#streams.cancelAll();
     this.#state.stopLeading();
-    if (this.#timer !== null) this.#options.clock.clearTimer(this.#timer);
-    this.#timer = null;
+    this.#time.stop();
     const transport = this.#transport;
     this.#transport = null;
     const released = () => {
@@ -209,7 +208,7 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   /** Whether a step may run; sets its time. */
   #enter(): boolean {
     if (this.#stopped) return false;
-    this.#peer.now = this.#options.clock.now();
+    this.#peer.now = Math.max(this.#peer.now, this.#time.now());
     return true;
   }
 
@@ -297,7 +296,7 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     this.#drain();
   };
 
-  /** Time. Looked at after the I/O of this turn, so that a stall of our own event loop is not taken for silence of the others. */
+  /** Time, looked at after the I/O of this turn. */
   #tick(): void {
     this.#step((peer) => {
       peer.tick();
@@ -349,7 +348,7 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
       return this.#fail(error);
     }
     this.#draining = false;
-    if (!this.#stopped) this.#arm();
+    if (!this.#stopped) this.#time.arm(Math.min(this.#peer.deadline, Math.max(this.#nextDuties, this.#peer.now)));
   }
 
   #persist(): void {
@@ -477,20 +476,6 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     if (serving === this.#serving) return;
     this.#serving = serving;
     this.#hooks.servingChanged(serving);
-  }
-
-  // ---- time ----
-
-  #arm(): void {
-    const due = Math.min(this.#peer.deadline, Math.max(this.#nextDuties, this.#peer.now));
-    if (this.#timer !== null && this.#timerAt <= due) return;
-    const { clock } = this.#options;
-    if (this.#timer !== null) clock.clearTimer(this.#timer);
-    this.#timerAt = due;
-    this.#timer = clock.setTimer(Math.max(0, due - clock.now()), () => {
-      this.#timer = null;
-      clock.defer(() => this.#tick());
-    });
   }
 
   #log(level: 'info' | 'warn' | 'error', text: string): void {
