@@ -23,6 +23,9 @@ import type { LinkToken } from './outbox.ts';
 import type { VoterSet } from './quorum.ts';
 import { planSync } from './sync-plan.ts';
 
+/** Connections that have not said who they are. */
+const MAX_STRANGERS = 256;
+
 /** A transaction on its way: who has it on disk. */
 interface Proposal {
   readonly entry: LogEntry;
@@ -103,7 +106,20 @@ export class Leader {
 
   /** A learner has connected. */
   incoming(link: LinkToken): void {
+    this.#limitStrangers();
     this.#handles.set(link, new LearnerHandle(link, this.#ctx.out, this.#ctx.now, this.#ctx.config.initTime));
+  }
+
+  /** A learner says who it is at once; whoever has been silent longest makes room, so that strangers don't use up the process's files. */
+  #limitStrangers(): void {
+    let strangers = 0;
+    let oldest: LearnerHandle | undefined;
+    for (const handle of this.#handles.values()) {
+      if (handle.phase !== 'connected') continue;
+      oldest ??= handle;
+      strangers++;
+    }
+    if (oldest !== undefined && strangers >= MAX_STRANGERS) this.#drop(oldest, 'too many connections that have not said who they are');
   }
 
   closed(link: LinkToken): void {
