@@ -287,6 +287,26 @@ test.each(['leader', 'follower'] as const)(
   },
 );
 
+test('more silent connections than can be kept make room for each other long before their limit', async () => {
+  await rig.close();
+  rig = await DiskRig.create({ voters: 3, observers: 1, tickTime: 100, initLimit: 600 });
+  await rig.startAll(VOTERS);
+  const roles = await rig.roles();
+  writers = VOTERS.map((id) => rig.writer(id, 2));
+  leader = specOf(roles.leader.id);
+  const attackers = Array.from({ length: 400 }, () => new Attacker(leader.quorumPort));
+  await eventually(
+    'only so many are left',
+    () => attackers.every(({ connected }) => connected) && attackers.filter(({ closed }) => !closed).length <= 256,
+  );
+  // A learner gets in among them.
+  await rig.start(4);
+  expect(attackers.filter(({ closed }) => !closed).length).toBeGreaterThan(200);
+  for (const attacker of attackers) attacker.end();
+  await rig.stop(4);
+  await unharmed();
+});
+
 test('silent connections to a server that looks for a leader are closed at a limit', async () => {
   await Promise.all(writers.map((writer) => writer.stop()));
   await rig.stopAll();
