@@ -109,7 +109,7 @@ export class Peer implements ZabContext {
   tick(): void {
     const role = this.#role;
     if (role.kind === 'looking') {
-      this.#closeEarly(this.now, 'no leader was found in time');
+      this.#closeLateEarly();
       this.#decide(role.election.tick());
     } else if (role.kind !== 'stopped') role.tick();
     this.#settle();
@@ -259,17 +259,19 @@ export class Peer implements ZabContext {
   }
 
   #keepEarly(link: LinkToken): void {
-    const [oldest] = this.#early.values();
-    if (this.#early.size >= EARLY_LINKS) this.#closeEarly(oldest.until, 'too many connections while no leader is known');
+    const [oldest] = this.#early.keys();
+    if (this.#early.size >= EARLY_LINKS) {
+      this.#early.delete(oldest);
+      this.out.closeLink(oldest, 'too many connections while no leader is known');
+    }
     this.#early.set(link, { messages: [], until: this.now + this.config.initTime });
   }
 
-  /** Closes the early links whose time is up at `now`. */
-  #closeEarly(now: number, reason: string): void {
+  #closeLateEarly(): void {
     for (const [link, { until }] of this.#early) {
-      if (until > now) return;
+      if (until > this.now) return;
       this.#early.delete(link);
-      this.out.closeLink(link, reason);
+      this.out.closeLink(link, 'no leader was found in time');
     }
   }
 
