@@ -9,7 +9,7 @@ import { encodeQuorumMessage } from '../../src/wire/quorum.ts';
 import { LogEntry } from '../../src/zab/entry.ts';
 import { type ElectionMessage, Packet, type QuorumMessage } from '../../src/zab/messages.ts';
 import { concat, frames, fromHex, toHex } from '../wire/vectors.ts';
-import { addresses, countingClock, type LinkLog, type Station, start, until } from './rig.ts';
+import { addresses, clock, countingClock, type LinkLog, type Station, start, until } from './rig.ts';
 
 const vote = (leader: number): ElectionMessage => ({
   kind: 'notification',
@@ -148,10 +148,11 @@ describe('the election port in ZooKeeper terms', () => {
   it('a knock long after its link came up drops the link and makes a new one', async () => {
     const servers = await addresses([1, 2]);
     const smaller = await rawServer(servers[0].electionPort);
-    const two = await run(servers[1], servers);
+    let ahead = 0;
+    const two = await run(servers[1], servers, {}, { clock: { ...clock, now: () => clock.now() + ahead } });
     two.open.sendElection(1, vote(2));
     await until(() => smaller.connections.length === 1);
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    ahead = 250;
     const knock = await rawConnect(servers[1].electionPort);
     knock.socket.write(encodeElectionHeader({ sid: 1, addresses: ['x:1'] }));
     await until(() => smaller.connections.length === 2);
