@@ -22,6 +22,11 @@ interface Answer {
   readonly error?: string;
 }
 
+/** Tells the parent something without being asked. What was told is with the parent even if this process is killed right after. */
+export function tellParent(note: unknown): void {
+  process.send?.({ note });
+}
+
 /** Makes this process answer its parent's calls; it ends when the parent is gone. */
 export function answerCalls(handlers: Handlers): void {
   process.on('message', (message: Call) => {
@@ -45,6 +50,8 @@ export class Child<H extends Handlers> {
   readonly #process: ChildProcess;
   readonly #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   #calls = 0;
+  /** Hears what the child tells with {@link tellParent}. */
+  onNote: ((note: unknown) => void) | undefined;
 
   /** `module` is the URL of the child's TypeScript or JavaScript file. */
   constructor(
@@ -53,7 +60,10 @@ export class Child<H extends Handlers> {
     nodeOptions: readonly string[] = [],
   ) {
     this.#process = fork(fileURLToPath(module), { execArgv: [...process.execArgv, ...nodeOptions] });
-    this.#process.on('message', (message) => this.#answered(message as Answer));
+    this.#process.on('message', (message) => {
+      if ('note' in (message as object)) this.onNote?.((message as { note: unknown }).note);
+      else this.#answered(message as Answer);
+    });
     this.#process.on('error', (error) => this.#failAll(error));
     this.#process.on('exit', (code, signal) => this.#failAll(new Error(`${name} has ended (${signal ?? code})`)));
   }

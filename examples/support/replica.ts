@@ -1,4 +1,4 @@
-import { createEnsembleNode, type EnsembleNode, formatZxid, type Role, type ServerSpec } from 'zab-ensemble';
+import { createEnsembleNode, type EnsembleNode, formatZxid, type NodeOptions, type Role, type ServerSpec } from 'zab-ensemble';
 import { sharedNow } from './processes.ts';
 
 /** What a replica process is told at its start. */
@@ -6,6 +6,8 @@ export interface StartOptions {
   readonly id: number;
   readonly servers: readonly ServerSpec[];
   readonly dataDir: string;
+  /** What else the replica shall be made with. */
+  readonly options?: Partial<Omit<NodeOptions, 'id' | 'servers' | 'dataDir'>>;
 }
 
 export interface Status {
@@ -31,7 +33,8 @@ export class ReplicaProcess {
 
   readonly handlers = {
     start: async (options: StartOptions): Promise<void> => {
-      const node = createEnsembleNode(options);
+      const { options: rest, ...place } = options;
+      const node = createEnsembleNode({ ...rest, ...place });
       this.#node = node;
       node.on('leader', (leader) => {
         if (leader !== undefined) this.#leaders.push({ leader, at: sharedNow() });
