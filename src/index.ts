@@ -26,7 +26,7 @@ export function createEnsembleNode(options: NodeOptions): EnsembleNode {
   const { dataDir, ...rest } = options;
   return createNode({
     ...rest,
-    transport: options.transport ?? tcpTransport({ electionAlgorithm: options.election }),
+    transport: options.transport ?? tcpTransport(),
     storage: options.storage ?? dataStorage(dataDir),
     clock: options.clock ?? systemClock(),
     random: options.random ?? systemRandom(),

@@ -176,8 +176,16 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   }
 
   #openTransport(done: (error: Error | null) => void): void {
-    const { transport, self, servers, clock, logger, initTime, maxRequestBytes } = this.#options;
-    const options = { self, servers, clock, logger, connectTimeout: Math.min(initTime, 5000), maxPacket: maxRequestBytes * 2 + 65536 };
+    const { transport, self, servers, clock, logger, election, initTime, maxRequestBytes } = this.#options;
+    const options = {
+      self,
+      servers,
+      clock,
+      logger,
+      election,
+      connectTimeout: Math.min(initTime, 5000),
+      maxPacket: maxRequestBytes * 2 + 65536,
+    };
     transport.open(options, this, (error, open) => {
       if (error !== null || open === undefined) return done(error ?? new Error('the transport gave no result'));
       if (this.#stopped) return open.close(() => {});

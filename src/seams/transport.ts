@@ -56,6 +56,8 @@ export interface TransportOptions {
   readonly servers: readonly ServerAddress[];
   readonly clock: Clock;
   readonly logger: Logger;
+  /** The ensemble's election: a transport that encodes messages needs it, since a body of 28 bytes means another thing in each (PROTOCOL 14.2, 14.5). */
+  readonly election: 'fast' | 'basic';
   /** How long an attempt to connect may take, ms. */
   readonly connectTimeout: number;
   /** The largest packet (its data) that is accepted from a learner, bytes. A larger one closes the link. What a leader sends may be as large as a transaction can be. */

@@ -1,7 +1,6 @@
 import { lookup as defaultLookup } from 'node:dns';
 import { connect, createServer, isIP, type LookupFunction, type Server, type Socket } from 'node:net';
 import type { OpenTransport, QuorumLink, QuorumLinkHandler, Transport, TransportHandler, TransportOptions } from '../seams/transport.ts';
-import type { ElectionAlgorithm } from '../wire/election.ts';
 import type { ElectionMessage } from '../zab/messages.ts';
 import { ElectionManager } from './tcp-election.ts';
 import { TcpQuorumLink } from './tcp-quorum.ts';
@@ -22,11 +21,6 @@ export interface TcpTransportOptions {
    * @default the host of the server itself
    */
   readonly listenHost?: string;
-  /**
-   * What a frame of 28 bytes on the election port means. Must be that of the node and of all its peers.
-   * @default 'fast'
-   */
-  readonly electionAlgorithm?: ElectionAlgorithm;
   /**
    * Resolves names, with the signature of `dns.lookup`.
    * @default dns.lookup
@@ -67,8 +61,7 @@ class TcpTransport implements OpenTransport {
     this.#tcp = tcp;
     this.#options = options;
     this.#handler = handler;
-    const { self, servers, clock, logger, connectTimeout } = options;
-    const algorithm = tcp.electionAlgorithm ?? 'fast';
+    const { self, servers, clock, logger, connectTimeout, election: algorithm } = options;
     const track = (socket: Socket): void => this.#track(socket);
     this.#election = new ElectionManager({ self, servers, clock, logger, connectTimeout, algorithm, lookup: tcp.lookup, track }, handler);
     const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000 };

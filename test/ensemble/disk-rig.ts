@@ -107,7 +107,7 @@ export class DiskRig extends Rig {
   }
 
   protected override newTransport(): Transport {
-    return this.#wire === 'tcp' ? tcpTransport({ electionAlgorithm: this.election }) : super.newTransport();
+    return this.#wire === 'tcp' ? tcpTransport() : super.newTransport();
   }
 
   /** Takes away everything that a server has stored. */

@@ -28,10 +28,6 @@ export class Rig {
     return this.#storages;
   }
 
-  protected get election(): 'fast' | 'basic' {
-    return this.#options.election ?? 'fast';
-  }
-
   protected newStorage(_id: number): Storage {
     return memoryStorage();
   }

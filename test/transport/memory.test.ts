@@ -54,10 +54,14 @@ function open(id: number): Station {
   const station = new Station(servers[id - 1]);
   network
     .transport()
-    .open({ self: station.self, servers, clock, logger: quiet, connectTimeout: 500, maxPacket: 1e6 }, station, (error, opened) => {
-      if (error !== null || opened === undefined) throw error;
-      station.open = opened;
-    });
+    .open(
+      { self: station.self, servers, clock, logger: quiet, election: 'fast', connectTimeout: 500, maxPacket: 1e6 },
+      station,
+      (error, opened) => {
+        if (error !== null || opened === undefined) throw error;
+        station.open = opened;
+      },
+    );
   clock.run();
   return station;
 }

@@ -105,7 +105,16 @@ export async function start(
   options: Partial<TransportOptions> = {},
 ): Promise<Station> {
   const station = new Station(self);
-  const all: TransportOptions = { self, servers, clock, logger: quiet, connectTimeout: 1000, maxPacket: 1_048_575, ...options };
+  const all: TransportOptions = {
+    self,
+    servers,
+    clock,
+    logger: quiet,
+    election: 'fast',
+    connectTimeout: 1000,
+    maxPacket: 1_048_575,
+    ...options,
+  };
   await new Promise<void>((resolve, reject) => {
     let returned = false;
     transport.open(all, station, (error, open) => {

@@ -163,9 +163,8 @@ describe('the election port in ZooKeeper terms', () => {
 
   it('carries the basic election when told so', async () => {
     const servers = await addresses([1, 2]);
-    const tcp = { electionAlgorithm: 'basic' } as const;
-    const one = await run(servers[0], servers, tcp);
-    const two = await run(servers[1], servers, tcp);
+    const one = await run(servers[0], servers, {}, { election: 'basic' });
+    const two = await run(servers[1], servers, {}, { election: 'basic' });
     one.open.sendElection(2, { kind: 'voteRequest', xid: 5 });
     await until(() => two.election_.length === 1);
     const answer = { kind: 'voteResponse', xid: 5, id: 2, leader: 2, zxid: makeZxid(3, 4) } as const;
