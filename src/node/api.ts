@@ -23,6 +23,7 @@ export interface ServerSpec extends ServerAddress {
 export interface EnsembleOptions {
   /** This server's id, one of `servers`: 1..255, and at most 254 for TTL znodes. */
   readonly id: number;
+  /** At least one and at most 31 participants, and any number of observers. */
   readonly servers: readonly ServerSpec[];
   readonly transport: Transport;
   readonly storage: Storage;
@@ -64,7 +65,7 @@ export interface EnsembleOptions {
   readonly enforceQuota?: boolean;
   /** Keep ZooKeeper's tree digest in log and snapshots. @default false */
   readonly digest?: boolean;
-  /** Ticks between two looks for empty containers and expired TTL znodes, ms. @default 60000 */
+  /** Time between two looks of the leader for empty containers and expired TTL znodes, ms. @default 60000 */
   readonly containerCheckInterval?: number;
 }
 

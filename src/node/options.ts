@@ -4,6 +4,7 @@ import type { Logger } from '../seams/logger.ts';
 import type { Random } from '../seams/random.ts';
 import type { Storage } from '../seams/storage.ts';
 import type { Transport } from '../seams/transport.ts';
+import { MAX_PARTICIPANTS } from '../zab/quorum.ts';
 import type { EnsembleOptions, ServerSpec } from './api.ts';
 
 /** A server with the defaults filled in. */
@@ -202,6 +203,7 @@ function resolveServer(server: ServerSpec, index: number): ResolvedServer {
 function checkQuorum(servers: readonly ResolvedServer[]): void {
   const voters = servers.filter((server) => server.role === 'participant');
   if (voters.length === 0) throw bad('servers', 'must have at least one participant', servers);
+  if (voters.length > MAX_PARTICIPANTS) throw bad('servers', `must have at most ${MAX_PARTICIPANTS} participants`, voters.length);
   const grouped = voters.filter((server) => server.group !== undefined);
   if (grouped.length !== 0 && grouped.length !== voters.length) {
     const without = voters.find((server) => server.group === undefined)!;

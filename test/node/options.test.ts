@@ -76,6 +76,7 @@ test.each<[string, Partial<Record<keyof EnsembleOptions, unknown>>]>([
   ['servers[0].electionPort: must be a whole number from 1 to 65535, not 0', { servers: [server(1, { electionPort: 0 })] }],
   ['servers[0].host: must be a name', { servers: [server(1, { host: '' })] }],
   ['servers[0].role: must be', { servers: [server(1, { role: 'leader' as never })] }],
+  ['servers: must have at most 31 participants', { servers: Array.from({ length: 32 }, (_, k) => server(k + 1)) }],
   ['servers: must have at least one participant', { servers: [server(1, { role: 'observer' })] }],
   ['servers: either every participant has a group or none has; server 2 has none', { servers: [server(1, { group: 1 }), server(2)] }],
   ['servers[0].weight: is only for servers with a group', { servers: [server(1, { weight: 2 })] }],
