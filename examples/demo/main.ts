@@ -16,7 +16,8 @@ import type { DemoHandlers, WriteReport } from './replica.ts';
 
 type Replica = Child<DemoHandlers>;
 
-const OUTSTANDING = 100;
+/** So few that the killed replica is back before the writes are through. */
+const OUTSTANDING = 6;
 
 class Demo {
   readonly #replicas = new Map<number, Replica>();
@@ -52,7 +53,10 @@ class Demo {
     // One process that starts takes a core for a while; the outage is measured without it.
     await Promise.race([writer.call('acknowledged', { at: before + 1 }), writing]);
     await this.#start(leaderId);
-    say(`replica ${leaderId} was started again and serves as a ${(await this.#replica(leaderId).call('status', undefined)).role} one`);
+    const { role } = await this.#replica(leaderId).call('status', undefined);
+    say(
+      `replica ${leaderId} was started again and serves as a ${role} one, after ${count(await writer.call('done', undefined))} acknowledged writes`,
+    );
 
     const report = await writing;
     if (report === undefined) throw new Error('the writer was not prepared');
