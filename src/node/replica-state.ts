@@ -150,7 +150,8 @@ export class ReplicaState implements StateMachine {
     try {
       txnOf(entry);
       return true;
-    } catch {
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
       return false;
     }
   }
@@ -251,8 +252,9 @@ function recordOf(request: Request): WriteRequest {
   try {
     const record = decodeRequestBody(request.op, request.body ?? new Uint8Array(0));
     if (record.op !== Op.sync) return record;
-  } catch {
+  } catch (error) {
     // The body came from outside; what is wrong with it is the client's business.
+    if (error instanceof InvariantError) throw error;
   }
   return { op: Op.error, err: Err.marshallingError };
 }

@@ -54,7 +54,7 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   #shownLeader: number | undefined;
   #shownEpoch = 0;
   #serving = false;
-  readonly #counts = { committed: 0, elections: 0, snapshotsSent: 0, linksClosed: 0, badPeers: 0 };
+  readonly #counts = { committed: 0, elections: 0, snapshotsSent: 0, linksClosed: 0 };
 
   constructor(options: ResolvedOptions, hooks: ReplicaHooks) {
     this.#options = options;

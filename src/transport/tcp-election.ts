@@ -3,7 +3,7 @@ import type { Clock, TimerHandle } from '../seams/clock.ts';
 import type { Logger } from '../seams/logger.ts';
 import type { ServerAddress, TransportHandler } from '../seams/transport.ts';
 import { type ElectionAlgorithm, ElectionDecoder, encodeElectionHeader, encodeElectionMessage } from '../wire/election.ts';
-import { JuteError, JuteWriter } from '../wire/jute.ts';
+import { JuteWriter } from '../wire/jute.ts';
 import type { ElectionMessage } from '../zab/messages.ts';
 
 /** Wait before another attempt to connect, in ms: it doubles from the first to the second value. */
@@ -222,8 +222,7 @@ export class ElectionManager {
       try {
         decoder.push(chunk, early);
       } catch (error) {
-        if (!(error instanceof JuteError)) throw error;
-        return this.#reject(socket, error.message);
+        return this.#reject(socket, (error as Error).message);
       }
       if (decoder.header === null) return;
       leave();
@@ -282,8 +281,7 @@ export class ElectionManager {
       try {
         decoder.push(chunk, messages);
       } catch (error) {
-        if (!(error instanceof JuteError)) throw error;
-        reason = `bad input: ${error.message}`;
+        reason = `bad input: ${(error as Error).message}`;
       }
       for (const message of messages) this.#deliver(peer, socket, message);
       messages.length = 0;

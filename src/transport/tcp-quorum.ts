@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Clock, TimerHandle } from '../seams/clock.ts';
 import type { QuorumLink, QuorumLinkHandler } from '../seams/transport.ts';
-import { JuteError, JuteWriter } from '../wire/jute.ts';
+import { JuteWriter } from '../wire/jute.ts';
 import { encodeQuorumMessage, QuorumDecoder } from '../wire/quorum.ts';
 import type { QuorumMessage } from '../zab/messages.ts';
 
@@ -135,12 +135,12 @@ export class TcpQuorumLink implements QuorumLink {
   #receive(chunk: Uint8Array): void {
     if (this.#closed) return;
     const batch = this.#batch;
-    let bad: JuteError | null = null;
+    let bad: Error | null = null;
     try {
       this.#decoder.push(chunk, batch);
     } catch (error) {
-      if (!(error instanceof JuteError)) throw error;
-      bad = error;
+      // Whatever it is, these bytes caused it: it ends this link, not the process.
+      bad = error as Error;
     }
     if (batch.length > 0) {
       this.#handler?.messages(batch);
