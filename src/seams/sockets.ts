@@ -1,0 +1,48 @@
+/** What a connection tells its owner. No call comes from inside a call of the owner. */
+export interface SocketHandler {
+  /** A dialled connection stands. Not called for an accepted one. */
+  opened(): void;
+  /** Bytes in the order sent, in pieces of any size. The chunk may be used again after the call. */
+  data(chunk: Uint8Array): void;
+  /** The other side will send nothing more. */
+  ended(): void;
+  /** Exactly once and last, whoever ended it, after {@link ByteSocket.destroy} too: nothing is left of it. `reason` is empty for an end without an error. */
+  closed(reason: string): void;
+}
+
+/** One connection of ordered bytes. No method throws; after the end none does anything. */
+export interface ByteSocket {
+  /** The other side's address and port, for logs. */
+  readonly remote: string;
+  /** Bytes handed over and not yet taken by the network. */
+  readonly pending: number;
+  /** Queues bytes; they must not change before `taken` is called. `taken` (once, never from inside this call) means that the network has them; it is not called once the connection is over. */
+  write(bytes: Uint8Array, taken?: () => void): void;
+  /** Says that nothing more is sent, after what was written. What comes in is still told. */
+  end(): void;
+  /** Ends it at once; what was written may be lost. */
+  destroy(): void;
+}
+
+/** A port that is listened on. */
+export interface Listener {
+  /** Takes no more connections; those that stand stay. `done` once, when the port is free. */
+  close(done: () => void): void;
+}
+
+/** The byte level under the TCP transport, so that a simulator can tear frames, hold bytes back and break connections below the real codecs. */
+export interface Sockets {
+  /** Connects. A name that is not known, or an address that is none, is an end like any other: `closed` tells. */
+  connect(host: string, port: number, handler: SocketHandler): ByteSocket;
+  /**
+   * Listens. `accept` returns the handler of each new connection. `done` once, never from inside this call: with an error (port in use, no such address) or the listener.
+   */
+  listen(
+    host: string,
+    port: number,
+    accept: (socket: ByteSocket) => SocketHandler,
+    done: (error: Error | null, listener?: Listener) => void,
+  ): void;
+  /** Finds the address of a name; an address is its own. `done` once, never from inside this call. */
+  lookup(host: string, done: (error: Error | null, address?: string) => void): void;
+}

@@ -1,0 +1,89 @@
+import type { Clock, TimerHandle } from '../seams/clock.ts';
+import type { Kernel, Owner, Scheduled } from './kernel.ts';
+
+/** Wall clock at the beginning of every simulation: 2020-01-01T00:00:00Z. */
+const WALL_EPOCH = 1_577_836_800_000;
+
+/**
+ * The process of one server and the machine under it: its life, its clock, and whether its event loop stands still. Everything of a process is scheduled with its
+ * machine as the owner, so a crash ends all of it at once, and a pause holds all of it up.
+ */
+export class Machine implements Owner {
+  readonly id: number;
+  readonly kernel: Kernel;
+  life = 0;
+  /** Whether a process runs on it. */
+  up = false;
+  pausedUntil = 0;
+  #rate = 1;
+  /** Own monotonic time at the simulated time `#since`. */
+  #base: number;
+  #since = 0;
+  #wallOffset = 0;
+  #deferred: (() => void)[] = [];
+
+  /** @param base what its monotonic clock shows at the beginning, ms */
+  constructor(kernel: Kernel, id: number, base = 0) {
+    this.kernel = kernel;
+    this.id = id;
+    this.#base = base;
+  }
+
+  /** A process begins. */
+  boot(): void {
+    this.up = true;
+    this.pausedUntil = 0;
+  }
+
+  /** The process is gone from one moment to the next: nothing that it has scheduled or is owed happens. */
+  kill(): void {
+    this.up = false;
+    this.life++;
+    this.#deferred = [];
+  }
+
+  /** Its event loop stands still for so long, ms. */
+  pause(ms: number): void {
+    this.pausedUntil = Math.max(this.pausedUntil, this.kernel.now + ms);
+  }
+
+  /** From now on its clock runs at `rate` of the true speed. */
+  setClockRate(rate: number): void {
+    this.#base = this.#now();
+    this.#since = this.kernel.now;
+    this.#rate = rate;
+  }
+
+  /** Moves its wall clock, not its monotonic one, by `ms`, back if negative. */
+  jumpWall(ms: number): void {
+    this.#wallOffset += ms;
+  }
+
+  /** Schedules an event of this process, after `ms` of true time. */
+  after(ms: number, kind: string, run: () => void, detail = 0): Scheduled {
+    return this.kernel.after(ms, this, kind, run, detail);
+  }
+
+  #now(): number {
+    return this.#base + (this.kernel.now - this.#since) * this.#rate;
+  }
+
+  /** This process's time. */
+  readonly clock: Clock = {
+    now: () => this.#now(),
+    wall: () => Math.floor(WALL_EPOCH + this.#now() + this.#wallOffset),
+    setTimer: (ms, fn): TimerHandle => this.after(Math.max(0, ms) / this.#rate, 'timer', fn),
+    clearTimer: (handle) => this.kernel.cancel(handle as Scheduled),
+    defer: (fn) => {
+      this.#deferred.push(fn);
+      if (this.#deferred.length === 1) this.after(0, 'turn', this.#turn);
+    },
+  };
+
+  /** The end of a turn. What is deferred meanwhile comes at the end of another one, behind the I/O that has come. */
+  readonly #turn = (): void => {
+    const batch = this.#deferred;
+    this.#deferred = [];
+    for (const fn of batch) fn();
+  };
+}

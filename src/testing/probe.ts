@@ -1,0 +1,81 @@
+import type Long from 'long';
+import type { Txn } from '../model/records.ts';
+import type { Role } from '../node/api.ts';
+import type { Recovered } from '../seams/storage.ts';
+import type { ZnodeTree } from '../tree/tree.ts';
+import type { LogEntry } from '../zab/entry.ts';
+import type { QuorumMessage } from '../zab/messages.ts';
+
+/**
+ * What a simulation sees of its servers, at the seams around the protocol and from inside the process that acts: each call comes in the moment of the event, in the order of events. Whoever
+ * listens must change nothing. `server` is an id; a server's calls between `booted` and `died` or `stopped` belong to one process.
+ */
+export interface Probe {
+  /** A process begins and will recover from its disk. */
+  booted(server: number): void;
+  /** The process crashed; what its disk has not made durable may be gone. */
+  died(server: number): void;
+  /** The node has stopped in good order, or by an error of its own, and has released everything. */
+  stopped(server: number, error: Error | null): void;
+
+  /** The store was opened and read. */
+  recovered(server: number, found: Recovered): void;
+  /** Handed to the store, to be made durable. */
+  appending(server: number, entries: readonly LogEntry[]): void;
+  /** The store says that its history up to `zxid` is durable. */
+  durable(server: number, zxid: Long): void;
+  /** Everything after `zxid` was removed, durably. */
+  truncated(server: number, zxid: Long): void;
+  /** A snapshot has replaced the whole history, durably. */
+  installed(server: number, zxid: Long): void;
+  /** An epoch was replaced, durably. */
+  epoch(server: number, which: 'accepted' | 'current', epoch: number): void;
+
+  /** A message was handed to the network on a quorum link; `link` names the link the same on both sides. */
+  sent(from: number, to: number, link: number, message: QuorumMessage): void;
+  /** It reached the other side. */
+  received(from: number, to: number, link: number, message: QuorumMessage): void;
+
+  /** What the node shows of its role. `epoch` is that of the leader it serves with, or served with last. */
+  role(server: number, role: Role, leaderId: number | undefined, epoch: number): void;
+  serving(server: number, serving: boolean): void;
+  /** A committed transaction was applied to the tree that the node shows. */
+  applied(server: number, txn: Txn, tree: ZnodeTree): void;
+  /** The node shows this tree from now on: at the first time it serves, and after it was replaced by a synchronisation. */
+  shown(server: number, tree: ZnodeTree): void;
+}
+
+/** A probe that looks at nothing: what one looks at is overridden. */
+export class Blind implements Probe {
+  booted(_server: number): void {}
+  died(_server: number): void {}
+  stopped(_server: number, _error: Error | null): void {}
+  recovered(_server: number, _found: Recovered): void {}
+  appending(_server: number, _entries: readonly LogEntry[]): void {}
+  durable(_server: number, _zxid: Long): void {}
+  truncated(_server: number, _zxid: Long): void {}
+  installed(_server: number, _zxid: Long): void {}
+  epoch(_server: number, _which: 'accepted' | 'current', _epoch: number): void {}
+  sent(_from: number, _to: number, _link: number, _message: QuorumMessage): void {}
+  received(_from: number, _to: number, _link: number, _message: QuorumMessage): void {}
+  role(_server: number, _role: Role, _leaderId: number | undefined, _epoch: number): void {}
+  serving(_server: number, _serving: boolean): void {}
+  applied(_server: number, _txn: Txn, _tree: ZnodeTree): void {}
+  shown(_server: number, _tree: ZnodeTree): void {}
+}
+
+/** A rule that a run has broken. */
+export class Violation extends Error {
+  override readonly name = 'Violation';
+
+  /**
+   * @param rule the rule's name, such as `PrefixConsistency`
+   * @param what who broke it and how
+   */
+  constructor(
+    readonly rule: string,
+    readonly what: string,
+  ) {
+    super(`${rule}: ${what}`);
+  }
+}

@@ -1,0 +1,84 @@
+/** One line of a run's story. */
+export interface TraceLine {
+  /** Simulated ms since the beginning. */
+  readonly at: number;
+  /** 0 stands for the simulation itself: network, faults, clients outside. */
+  readonly server: number;
+  readonly text: string;
+}
+
+/**
+ * What happened in a run: a digest over every event, and the last lines as a story that people can read. Two runs with the same digest have been the same,
+ * event for event.
+ */
+export class Trace {
+  readonly #keep: number;
+  readonly #ring: { at: number; server: number; text: string | (() => string) }[] = [];
+  #next = 0;
+  #h1 = 0x9e3779b9 | 0;
+  #h2 = 0x7f4a7c15;
+  #events = 0;
+
+  /** @param keep how many lines of the story are kept; all with Infinity */
+  constructor(keep: number) {
+    this.#keep = keep;
+  }
+
+  /** Events that went into the digest. */
+  get events(): number {
+    return this.#events;
+  }
+
+  /** 16 hexadecimal digits over everything so far. */
+  get digest(): string {
+    const hex = (n: number): string => (n >>> 0).toString(16).padStart(8, '0');
+    return hex(this.#h1 ^ Math.imul(this.#events, 0x85ebca6b)) + hex(this.#h2);
+  }
+
+  /** An event: counted and mixed into the digest. Only what is the same on every machine may go in. */
+  event(at: number, server: number, kind: string, detail = 0): void {
+    this.#events++;
+    const micros = Math.round(at * 1000);
+    this.mix(micros | 0);
+    this.mix(server);
+    this.mix(detail);
+    this.mixText(kind);
+  }
+
+  mix(value: number): void {
+    const h = Math.imul(this.#h1 ^ value, 0x85ebca6b);
+    this.#h1 = (h << 13) | (h >>> 19);
+    this.#h2 = Math.imul(this.#h2 ^ this.#h1, 0xc2b2ae35) + value;
+    this.#h2 ^= this.#h2 >>> 16;
+  }
+
+  mixText(text: string): void {
+    for (let i = 0; i < text.length; i++) this.mix(text.charCodeAt(i));
+  }
+
+  mixBytes(bytes: Uint8Array): void {
+    let h = bytes.length;
+    for (let i = 0; i < bytes.length; i++) h = Math.imul(h ^ bytes[i], 0x01000193);
+    this.mix(h);
+  }
+
+  /** A line of the story. A function is called only if the line is ever read, so what it refers to must not change. */
+  note(at: number, server: number, text: string | (() => string)): void {
+    if (this.#ring.length < this.#keep) this.#ring.push({ at, server, text });
+    else if (this.#keep > 0) {
+      this.#ring[this.#next] = { at, server, text };
+      this.#next = (this.#next + 1) % this.#keep;
+    }
+  }
+
+  /** The kept lines, oldest first. */
+  lines(): TraceLine[] {
+    const ordered = [...this.#ring.slice(this.#next), ...this.#ring.slice(0, this.#next)];
+    return ordered.map(({ at, server, text }) => ({ at, server, text: typeof text === 'string' ? text : text() }));
+  }
+}
+
+/** A line as people read it: seconds, who, what. */
+export function formatLine({ at, server, text }: TraceLine): string {
+  return `${(at / 1000).toFixed(4).padStart(10)} s  ${server === 0 ? '      -' : `server ${server}`.padStart(7)}  ${text}`;
+}
