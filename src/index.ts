@@ -2,8 +2,11 @@ import { ZabError } from './model/errors.ts';
 import type { EnsembleNode, EnsembleOptions } from './node/api.ts';
 import { createNode } from './node/create.ts';
 import { systemClock, systemRandom } from './node/system-clock.ts';
+import type { Sockets } from './seams/sockets.ts';
+import type { Transport } from './seams/transport.ts';
 import { fileStorage } from './storage/file-storage.ts';
-import { tcpTransport } from './transport/tcp.ts';
+import { type NodeSocketsOptions, nodeSockets } from './transport/node-sockets.ts';
+import { type TcpTransportOptions as PortableTcpOptions, tcpTransport as portableTcpTransport } from './transport/tcp.ts';
 
 /** {@link EnsembleOptions} with defaults for the parts around the protocol: TCP, a data directory, the host's clock. */
 export interface NodeOptions extends Omit<EnsembleOptions, 'transport' | 'storage' | 'clock' | 'random'> {
@@ -36,6 +39,26 @@ export function createEnsembleNode(options: NodeOptions): EnsembleNode {
 function dataStorage(dataDir: string | undefined): EnsembleOptions['storage'] {
   if (typeof dataDir === 'string' && dataDir !== '') return fileStorage({ dataDir });
   throw new ZabError('BAD_OPTIONS', 'option dataDir: must name a folder, unless storage is given');
+}
+
+/** Options of {@link tcpTransport}. */
+export interface TcpTransportOptions extends Omit<PortableTcpOptions, 'sockets'>, NodeSocketsOptions {
+  /**
+   * The connections under it; `lookup` is not used then.
+   * @default `nodeSockets({ lookup })`
+   */
+  readonly sockets?: Sockets;
+}
+
+/**
+ * A transport over TCP in ZooKeeper's formats (PROTOCOL 12, 14): it can talk to Apache ZooKeeper servers.
+ *
+ * A name that cannot be resolved is a failed attempt to connect. The own name is looked up again until `connectTimeout` is over; only then does `open` fail
+ * (faults 3320, 3756).
+ */
+export function tcpTransport(options: TcpTransportOptions = {}): Transport {
+  const { lookup, sockets = nodeSockets({ lookup }), ...rest } = options;
+  return portableTcpTransport({ ...rest, sockets });
 }
 
 export { CreateFlag, Err, EventType, type EventTypeCode, Op, Perms } from './model/codes.ts';
@@ -90,6 +113,7 @@ export { systemClock, systemRandom } from './node/system-clock.ts';
 export type { Clock, TimerHandle } from './seams/clock.ts';
 export type { Logger, LogLevel } from './seams/logger.ts';
 export type { Random } from './seams/random.ts';
+export type { ByteSocket, Listener, SocketHandler, Sockets } from './seams/sockets.ts';
 export type { Done, Recovered, RecoverySink, Storage, StorageOptions } from './seams/storage.ts';
 export type {
   OpenTransport,
@@ -103,7 +127,7 @@ export type {
 export { type FileStorageOptions, fileStorage } from './storage/file-storage.ts';
 export { memoryStorage } from './storage/memory-storage.ts';
 export { type CutOptions, type DelayRule, MemoryNetwork } from './transport/memory.ts';
-export { type TcpTransportOptions, tcpTransport } from './transport/tcp.ts';
+export { type NodeSocketsOptions, nodeSockets } from './transport/node-sockets.ts';
 export { OPEN_ACL, READ_ACL } from './tree/acl.ts';
 export { digestId } from './tree/sha1.ts';
 export type { ZnodeData } from './tree/znode-data.ts';

@@ -1,6 +1,6 @@
-import { connect, type LookupFunction, type Socket } from 'node:net';
 import type { Clock, TimerHandle } from '../seams/clock.ts';
 import type { Logger } from '../seams/logger.ts';
+import type { ByteSocket, SocketHandler, Sockets } from '../seams/sockets.ts';
 import type { ServerAddress, TransportHandler } from '../seams/transport.ts';
 import { type ElectionAlgorithm, ElectionDecoder, encodeElectionHeader, encodeElectionMessage } from '../wire/election.ts';
 import { JuteWriter } from '../wire/jute.ts';
@@ -21,20 +21,22 @@ export interface ElectionManagerOptions {
   readonly logger: Logger;
   readonly connectTimeout: number;
   readonly algorithm: ElectionAlgorithm;
-  readonly lookup: LookupFunction | undefined;
-  /** Every socket made or taken here, so that the transport can wait for its end. */
-  readonly track: (socket: Socket) => void;
+  readonly sockets: Sockets;
+  /** Called for every socket made or taken here, so that the transport can wait for its end. */
+  readonly made: (socket: ByteSocket) => void;
+  /** Called once for each of them, when nothing is left of it. */
+  readonly gone: (socket: ByteSocket) => void;
 }
 
 /** What is known of another server. */
 interface Peer {
   readonly address: ServerAddress;
   /** The connection that stands, or null. */
-  link: Socket | null;
+  link: Connection | null;
   /** When it came up, on the clock. */
   linkSince: number;
   /** Our attempt to connect: a link to be, or a knock that asks a server with a larger id to connect back. */
-  attempt: Socket | null;
+  attempt: Connection | null;
   /** Waits for a link; a newer message takes its place. */
   waiting: ElectionMessage | null;
   /** The last one sent or waiting, for the next link. */
@@ -45,6 +47,35 @@ interface Peer {
   retryTimer: TimerHandle | null;
 }
 
+/** A socket that is one thing after another: dialled, then a link or a knock; or accepted, then a link. */
+class Connection implements SocketHandler {
+  socket!: ByteSocket;
+  /** What it is now, and so who is told. */
+  phase: Partial<SocketHandler> = {};
+  readonly #gone: ElectionManagerOptions['gone'];
+
+  constructor(gone: ElectionManagerOptions['gone']) {
+    this.#gone = gone;
+  }
+
+  opened(): void {
+    this.phase.opened?.();
+  }
+
+  data(chunk: Uint8Array): void {
+    this.phase.data?.(chunk);
+  }
+
+  ended(): void {
+    this.phase.ended?.();
+  }
+
+  closed(reason: string): void {
+    this.phase.closed?.(reason);
+    this.#gone(this.socket);
+  }
+}
+
 /**
  * ZooKeeper's rules for election connections (PROTOCOL 14.1): one per pair of servers, opened by the one with the larger id. A smaller id that needs one connects,
  * says who it is and closes; the larger id then drops what it has and connects back.
@@ -53,7 +84,7 @@ export class ElectionManager {
   readonly #options: ElectionManagerOptions;
   readonly #handler: TransportHandler;
   readonly #peers = new Map<number, Peer>();
-  readonly #anonymous = new Set<Socket>();
+  readonly #anonymous = new Set<Connection>();
   readonly #header: Uint8Array;
   #rejected = 0;
   #closed = false;
@@ -114,12 +145,12 @@ export class ElectionManager {
     this.#closed = true;
     for (const peer of this.#peers.values()) {
       this.#stopRetry(peer);
-      peer.attempt?.destroy();
-      peer.link?.destroy();
+      peer.attempt?.socket.destroy();
+      peer.link?.socket.destroy();
       peer.attempt = null;
       peer.link = null;
     }
-    for (const socket of this.#anonymous) socket.destroy();
+    for (const { socket } of this.#anonymous) socket.destroy();
   }
 
   // ---- connecting ----
@@ -127,46 +158,51 @@ export class ElectionManager {
   #connect(peer: Peer): void {
     this.#stopRetry(peer);
     if (this.#closed || peer.attempt !== null || peer.link !== null) return;
-    const { address } = peer;
-    let socket: Socket;
-    try {
-      socket = connect({ host: address.host, port: address.electionPort, lookup: this.#options.lookup, noDelay: true, keepAlive: true });
-    } catch (error) {
-      // Only an address that can be no address throws here.
-      return this.#options.clock.defer(() => this.#attemptFailed(peer, null, String(error)));
-    }
-    peer.attempt = socket;
-    this.#options.track(socket);
-    const timer = this.#options.clock.setTimer(this.#options.connectTimeout, () => socket.destroy(new Error('connect timeout')));
-    let reason = 'closed';
-    let knocked = false;
-    socket.on('error', (error) => {
-      reason = errorText(error);
+    const { clock, sockets, connectTimeout, gone } = this.#options;
+    const { id, host, electionPort } = peer.address;
+    const connection = new Connection(gone);
+    let late = false;
+    const timer = clock.setTimer(connectTimeout, () => {
+      late = true;
+      connection.socket.destroy();
     });
-    socket.on('close', () => {
-      this.#options.clock.clearTimer(timer);
-      if (knocked) this.#knockDone(peer, socket);
-      else this.#attemptFailed(peer, socket, reason);
-    });
-    socket.on('connect', () => {
-      if (peer.attempt !== socket) return;
-      if (address.id > this.#options.self.id) {
-        // Only a knock: the timer stays until the other side has closed as well.
-        knocked = true;
-        socket.resume();
-        socket.end(this.#header);
-        return;
-      }
-      this.#options.clock.clearTimer(timer);
-      peer.attempt = null;
-      socket.write(this.#header);
-      this.#adopt(peer, socket, new ElectionDecoder({ header: false, algorithm: this.#options.algorithm }));
-    });
+    connection.phase = {
+      opened: () => {
+        // The timer of a knock stays until the other side has closed as well.
+        if (id > this.#options.self.id) return this.#knock(peer, connection, timer);
+        clock.clearTimer(timer);
+        peer.attempt = null;
+        connection.socket.write(this.#header);
+        this.#adopt(peer, connection, new ElectionDecoder({ header: false, algorithm: this.#options.algorithm }));
+      },
+      closed: (reason) => {
+        clock.clearTimer(timer);
+        this.#attemptFailed(peer, connection, late ? 'connect timeout' : reason || 'closed');
+      },
+    };
+    peer.attempt = connection;
+    this.#carry(connection, sockets.connect(host, electionPort, connection));
+  }
+
+  #carry(connection: Connection, socket: ByteSocket): void {
+    connection.socket = socket;
+    this.#options.made(socket);
+  }
+
+  #knock(peer: Peer, connection: Connection, timer: TimerHandle): void {
+    connection.phase = {
+      closed: () => {
+        this.#options.clock.clearTimer(timer);
+        this.#knockDone(peer, connection);
+      },
+    };
+    connection.socket.write(this.#header);
+    connection.socket.end();
   }
 
   /** We have said who we are; it is for the other side to connect now. */
-  #knockDone(peer: Peer, socket: Socket): void {
-    if (this.#closed || peer.attempt !== socket) return;
+  #knockDone(peer: Peer, connection: Connection): void {
+    if (this.#closed || peer.attempt !== connection) return;
     peer.attempt = null;
     if (peer.link !== null) return;
     peer.retryAfter = Math.max(peer.retryAfter, KNOCK_PATIENCE);
@@ -174,8 +210,8 @@ export class ElectionManager {
   }
 
   /** The attempt is over without a link of its own. */
-  #attemptFailed(peer: Peer, socket: Socket | null, reason: string): void {
-    if (this.#closed || peer.attempt !== socket) return;
+  #attemptFailed(peer: Peer, connection: Connection, reason: string): void {
+    if (this.#closed || peer.attempt !== connection) return;
     peer.attempt = null;
     if (peer.link !== null) return;
     this.#options.logger('debug', 'no election link', { peer: peer.address.id, reason });
@@ -200,47 +236,52 @@ export class ElectionManager {
   // ---- accepting ----
 
   /** A connection to the election port: it must say who it is in time. */
-  accept(socket: Socket): void {
-    this.#options.track(socket);
-    socket.on('error', () => {});
-    if (this.#closed) return void socket.destroy();
+  accept(socket: ByteSocket): SocketHandler {
+    const { clock, algorithm, connectTimeout, gone } = this.#options;
+    const connection = new Connection(gone);
+    this.#carry(connection, socket);
+    if (this.#closed) {
+      socket.destroy();
+      return connection;
+    }
     // A server of the ensemble says who it is at once, so whoever has been silent longest is the one to go.
     if (this.#anonymous.size >= MAX_ANONYMOUS)
       for (const oldest of this.#anonymous) {
         this.#reject(oldest, 'too many connections without a header');
         break;
       }
-    this.#anonymous.add(socket);
-    const decoder = new ElectionDecoder({ header: true, algorithm: this.#options.algorithm });
+    this.#anonymous.add(connection);
+    const decoder = new ElectionDecoder({ header: true, algorithm });
     const early: ElectionMessage[] = [];
-    const timer = this.#options.clock.setTimer(this.#options.connectTimeout, () => this.#reject(socket, 'no header in time'));
+    const timer = clock.setTimer(connectTimeout, () => this.#reject(connection, 'no header in time'));
     const leave = (): void => {
-      this.#options.clock.clearTimer(timer);
-      this.#anonymous.delete(socket);
+      clock.clearTimer(timer);
+      this.#anonymous.delete(connection);
     };
-    const onData = (chunk: Uint8Array): void => {
-      try {
-        decoder.push(chunk, early);
-      } catch (error) {
-        return this.#reject(socket, (error as Error).message);
-      }
-      if (decoder.header === null) return;
-      leave();
-      socket.off('close', leave);
-      socket.off('data', onData);
-      this.#introduced(socket, decoder.header.sid, decoder, early);
+    connection.phase = {
+      data: (chunk) => {
+        try {
+          decoder.push(chunk, early);
+        } catch (error) {
+          return this.#reject(connection, (error as Error).message);
+        }
+        if (decoder.header === null) return;
+        leave();
+        this.#introduced(connection, decoder.header.sid, decoder, early);
+      },
+      ended: () => socket.destroy(),
+      closed: leave,
     };
-    socket.on('close', leave);
-    socket.on('data', onData);
+    return connection;
   }
 
-  #introduced(socket: Socket, sid: number, decoder: ElectionDecoder, early: readonly ElectionMessage[]): void {
+  #introduced(connection: Connection, sid: number, decoder: ElectionDecoder, early: readonly ElectionMessage[]): void {
     const peer = this.#peers.get(sid);
     if (peer === undefined)
-      return this.#reject(socket, sid === this.#options.self.id ? 'it has our own id' : `server ${sid} is not in the ensemble`);
+      return this.#reject(connection, sid === this.#options.self.id ? 'it has our own id' : `server ${sid} is not in the ensemble`);
     if (sid < this.#options.self.id) {
       // A knock. Whoever knocks has no link, whatever we may believe.
-      socket.destroy();
+      connection.socket.destroy();
       peer.wanted = true;
       if (peer.link !== null) {
         // Unless it knocked before it saw the link that we have just opened: dropping that one would go on for ever.
@@ -250,81 +291,75 @@ export class ElectionManager {
       return this.#connect(peer);
     }
     peer.retryAfter = RETRY_FIRST;
-    this.#adopt(peer, socket, decoder);
-    for (const message of early) this.#deliver(peer, socket, message);
+    this.#adopt(peer, connection, decoder);
+    for (const message of early) this.#deliver(peer, connection, message);
   }
 
-  #reject(socket: Socket, reason: string): void {
+  #reject({ socket }: Connection, reason: string): void {
     socket.destroy();
     if (this.#closed) return;
     this.#rejected++;
-    this.#options.logger('warn', 'election connection refused', { remote: socket.remoteAddress, reason, refused: this.#rejected });
+    this.#options.logger('warn', 'election connection refused', { remote: socket.remote, reason, refused: this.#rejected });
   }
 
   // ---- a link that stands ----
 
-  /** `socket` is the link to `peer` from now on; an older one is replaced. */
-  #adopt(peer: Peer, socket: Socket, decoder: ElectionDecoder): void {
+  /** `connection` is the link to `peer` from now on; an older one is replaced. */
+  #adopt(peer: Peer, connection: Connection, decoder: ElectionDecoder): void {
     this.#stopRetry(peer);
     const old = peer.link;
-    peer.link = socket;
+    peer.link = connection;
     peer.linkSince = this.#options.clock.now();
-    old?.destroy();
+    old?.socket.destroy();
     const messages: ElectionMessage[] = [];
-    let reason = 'closed by the other side';
-    socket.on('error', (error) => {
-      reason = errorText(error);
-    });
-    socket.on('end', () => this.#lost(peer, socket, reason));
-    socket.on('close', () => this.#lost(peer, socket, reason));
-    socket.on('data', (chunk: Uint8Array) => {
-      try {
-        decoder.push(chunk, messages);
-      } catch (error) {
-        reason = `bad input: ${(error as Error).message}`;
-      }
-      for (const message of messages) this.#deliver(peer, socket, message);
-      messages.length = 0;
-      if (reason.startsWith('bad input')) this.#lost(peer, socket, reason);
-    });
+    connection.phase = {
+      data: (chunk) => {
+        let bad: Error | null = null;
+        try {
+          decoder.push(chunk, messages);
+        } catch (error) {
+          bad = error as Error;
+        }
+        for (const message of messages) this.#deliver(peer, connection, message);
+        messages.length = 0;
+        if (bad !== null) this.#lost(peer, connection, `bad input: ${bad.message}`);
+      },
+      ended: () => this.#lost(peer, connection, 'closed by the other side'),
+      closed: (reason) => this.#lost(peer, connection, reason || 'closed by the other side'),
+    };
     this.#handler.electionLink(peer.address.id, true);
     peer.waiting ??= peer.last;
-    this.#write(peer, socket);
+    this.#write(peer, connection);
   }
 
-  #deliver(peer: Peer, socket: Socket, message: ElectionMessage): void {
-    if (peer.link !== socket) return;
+  #deliver(peer: Peer, connection: Connection, message: ElectionMessage): void {
+    if (peer.link !== connection) return;
     // It talks sense, so the next loss is a new trouble.
     peer.retryAfter = RETRY_FIRST;
     this.#handler.election(peer.address.id, message);
   }
 
   /** Sends what waits, unless the network has not even taken the last one. */
-  #write(peer: Peer, socket: Socket): void {
-    if (peer.waiting === null || peer.link !== socket || socket.writableLength > 0) return;
+  #write(peer: Peer, connection: Connection): void {
+    if (peer.waiting === null || peer.link !== connection || connection.socket.pending > 0) return;
     const w = new JuteWriter(512);
     encodeElectionMessage(w, peer.waiting);
     peer.waiting = null;
-    socket.write(w.view(), () => this.#write(peer, socket));
+    connection.socket.write(w.view(), () => this.#write(peer, connection));
   }
 
-  #lost(peer: Peer, socket: Socket, reason: string): void {
-    socket.destroy();
-    if (this.#closed || peer.link !== socket) return;
+  #lost(peer: Peer, connection: Connection, reason: string): void {
+    connection.socket.destroy();
+    if (this.#closed || peer.link !== connection) return;
     this.#options.logger('info', 'election link lost', { peer: peer.address.id, reason });
     this.#drop(peer, reason);
     this.#retryLater(peer);
   }
 
   #drop(peer: Peer, reason: string): void {
-    peer.link?.destroy();
+    peer.link?.socket.destroy();
     peer.link = null;
     this.#options.logger('debug', 'election link down', { peer: peer.address.id, reason });
     this.#handler.electionLink(peer.address.id, false);
   }
-}
-
-/** A failed connection to several addresses comes as an error without a message of its own. */
-function errorText(error: NodeJS.ErrnoException): string {
-  return error.message || error.code || String(error);
 }

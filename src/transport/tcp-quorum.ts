@@ -1,5 +1,5 @@
-import type { Socket } from 'node:net';
 import type { Clock, TimerHandle } from '../seams/clock.ts';
+import type { ByteSocket, SocketHandler } from '../seams/sockets.ts';
 import type { QuorumLink, QuorumLinkHandler } from '../seams/transport.ts';
 import { JuteWriter } from '../wire/jute.ts';
 import { encodeQuorumMessage, QuorumDecoder } from '../wire/quorum.ts';
@@ -19,48 +19,45 @@ export interface TcpQuorumLinkOptions {
   readonly connectTimeout: number;
   /** Called once, when the link is over for whatever reason, before the handler is told. */
   readonly released: (link: TcpQuorumLink, reason: string) => void;
+  /** Called once, when nothing is left of the socket. */
+  readonly gone: (socket: ByteSocket) => void;
 }
 
 /**
- * A quorum link over a socket. Messages are encoded at once into one of two buffers; at the end of the turn the buffer goes out in one write. While the kernel
+ * A quorum link over a socket. Messages are encoded at once into one of two buffers; at the end of the turn the buffer goes out in one write. While the network
  * has not taken it, the other one fills up: so there is one write at a time and no memory is allocated per write.
  */
-export class TcpQuorumLink implements QuorumLink {
+export class TcpQuorumLink implements QuorumLink, SocketHandler {
   readonly remote: string;
-  readonly #socket: Socket;
   readonly #clock: Clock;
   readonly #released: TcpQuorumLinkOptions['released'];
+  readonly #gone: TcpQuorumLinkOptions['gone'];
   readonly #decoder: QuorumDecoder;
   readonly #batch: QuorumMessage[] = [];
+  #socket!: ByteSocket;
   #handler: QuorumLinkHandler | null = null;
   #out = new JuteWriter(OUT_BYTES);
   #spare = new JuteWriter(OUT_BYTES);
-  /** Bytes of the write that the kernel has not taken yet. */
+  /** Bytes of the write that the network has not taken yet. */
   #inFlight = 0;
   #connected: boolean;
   #flushDue = false;
   #closed = false;
-  #lastError = '';
   #connectTimer: TimerHandle | null = null;
 
-  constructor(socket: Socket, options: TcpQuorumLinkOptions) {
-    this.#socket = socket;
+  constructor(options: TcpQuorumLinkOptions) {
     this.#clock = options.clock;
     this.#released = options.released;
+    this.#gone = options.gone;
     this.remote = options.remote;
     this.#decoder = new QuorumDecoder(options.side, options.maxPacket);
-    this.#connected = !socket.connecting;
-    socket.setNoDelay(true);
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      // A failed connection to several addresses has no message of its own.
-      this.#lastError = error.message || error.code || String(error);
-    });
-    socket.on('end', () => this.fail('closed by the other side'));
-    socket.on('close', () => this.fail(this.#lastError === '' ? 'connection closed' : this.#lastError));
-    socket.on('data', (chunk: Uint8Array) => this.#receive(chunk));
-    if (this.#connected) return;
-    socket.on('connect', () => this.#onConnect());
-    this.#connectTimer = this.#clock.setTimer(options.connectTimeout, () => this.fail('connect timeout'));
+    this.#connected = options.side === 'leader';
+    if (!this.#connected) this.#connectTimer = this.#clock.setTimer(options.connectTimeout, () => this.fail('connect timeout'));
+  }
+
+  /** The socket whose handler this is. Must be set in the turn that made the link, before anything else is done with it. */
+  carry(socket: ByteSocket): void {
+    this.#socket = socket;
   }
 
   /** Who is told. Must be set in the turn that made the link. */
@@ -95,11 +92,20 @@ export class TcpQuorumLink implements QuorumLink {
     handler?.closed(reason);
   }
 
-  #onConnect(): void {
+  opened(): void {
+    if (this.#closed) return;
     this.#stopConnectTimer();
-    this.#socket.setKeepAlive(true, 10_000);
     this.#connected = true;
     this.#flush();
+  }
+
+  ended(): void {
+    this.fail('closed by the other side');
+  }
+
+  closed(reason: string): void {
+    this.fail(reason === '' ? 'connection closed' : reason);
+    this.#gone(this.#socket);
   }
 
   #stopConnectTimer(): void {
@@ -122,9 +128,8 @@ export class TcpQuorumLink implements QuorumLink {
     this.#socket.write(out.view(), this.#written);
   };
 
-  readonly #written = (error?: Error | null): void => {
-    // After an error 'close' follows; the buffers are not used again.
-    if (this.#closed || error) return;
+  readonly #written = (): void => {
+    if (this.#closed) return;
     this.#inFlight = 0;
     if (this.#spare.buf.length > OUT_LIMIT) this.#spare = new JuteWriter(OUT_BYTES);
     else this.#spare.reset();
@@ -132,7 +137,7 @@ export class TcpQuorumLink implements QuorumLink {
     else this.#handler?.drained();
   };
 
-  #receive(chunk: Uint8Array): void {
+  data(chunk: Uint8Array): void {
     if (this.#closed) return;
     const batch = this.#batch;
     let bad: Error | null = null;

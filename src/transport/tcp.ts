@@ -1,5 +1,4 @@
-import { lookup as defaultLookup } from 'node:dns';
-import { connect, createServer, isIP, type LookupFunction, type Server, type Socket } from 'node:net';
+import type { ByteSocket, Listener, SocketHandler, Sockets } from '../seams/sockets.ts';
 import type { OpenTransport, QuorumLink, QuorumLinkHandler, Transport, TransportHandler, TransportOptions } from '../seams/transport.ts';
 import type { ElectionMessage } from '../zab/messages.ts';
 import { ElectionManager } from './tcp-election.ts';
@@ -21,11 +20,8 @@ export interface TcpTransportOptions {
    * @default the host of the server itself
    */
   readonly listenHost?: string;
-  /**
-   * Resolves names, with the signature of `dns.lookup`.
-   * @default dns.lookup
-   */
-  readonly lookup?: LookupFunction;
+  /** The connections under it. */
+  readonly sockets: Sockets;
 }
 
 /**
@@ -34,7 +30,7 @@ export interface TcpTransportOptions {
  * A name that cannot be resolved is a failed attempt to connect. The own name is looked up again until `connectTimeout` is over; only then does `open` fail
  * (faults 3320, 3756).
  */
-export function tcpTransport(options: TcpTransportOptions = {}): Transport {
+export function tcpTransport(options: TcpTransportOptions): Transport {
   return {
     open(openOptions, handler, done) {
       const transport = new TcpTransport(options, openOptions, handler);
@@ -48,25 +44,27 @@ class TcpTransport implements OpenTransport {
   readonly #tcp: TcpTransportOptions;
   readonly #handler: TransportHandler;
   readonly #election: ElectionManager;
-  readonly #quorumServer: Server;
-  readonly #electionServer: Server;
   readonly #links = new Set<TcpQuorumLink>();
-  /** Every socket whose handle may still be open. */
-  readonly #sockets = new Set<Socket>();
+  /** Every socket of which something may still be left. */
+  readonly #alive = new Set<ByteSocket>();
+  /** Ports that are listened on; none once they are being closed. */
+  readonly #listeners: Listener[] = [];
+  /** Ports that are not free yet. */
+  #openPorts = 0;
   #closed = false;
   #onClosed: (() => void)[] = [];
-  #openServers = 0;
 
   constructor(tcp: TcpTransportOptions, options: TransportOptions, handler: TransportHandler) {
     this.#tcp = tcp;
     this.#options = options;
     this.#handler = handler;
     const { self, servers, clock, logger, connectTimeout, election: algorithm } = options;
-    const track = (socket: Socket): void => this.#track(socket);
-    this.#election = new ElectionManager({ self, servers, clock, logger, connectTimeout, algorithm, lookup: tcp.lookup, track }, handler);
-    const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000 };
-    this.#quorumServer = createServer(socketOptions, (socket) => this.#accept(socket));
-    this.#electionServer = createServer(socketOptions, (socket) => this.#election.accept(socket));
+    const { sockets } = tcp;
+    const made = (socket: ByteSocket): void => void this.#alive.add(socket);
+    this.#election = new ElectionManager(
+      { self, servers, clock, logger, connectTimeout, algorithm, sockets, made, gone: this.#gone },
+      handler,
+    );
   }
 
   // ---- opening ----
@@ -75,85 +73,81 @@ class TcpTransport implements OpenTransport {
     const { self, clock, connectTimeout } = this.#options;
     this.#resolveOwn(clock.now() + connectTimeout, LOOKUP_RETRY_FIRST, (error, host) => {
       if (error !== null) return done(error);
-      this.#listenOn(this.#quorumServer, host, self.quorumPort, (quorumError) => {
-        if (quorumError !== null) return done(quorumError);
-        this.#listenOn(this.#electionServer, host, self.electionPort, (electionError) => {
-          if (electionError === null) return done(null);
-          this.close(() => done(electionError));
-        });
-      });
+      this.#listenOn(
+        host,
+        self.quorumPort,
+        (socket) => this.#accept(socket),
+        (quorumError) => {
+          if (quorumError !== null) return done(quorumError);
+          this.#listenOn(
+            host,
+            self.electionPort,
+            (socket) => this.#election.accept(socket),
+            (electionError) => {
+              if (electionError === null) return done(null);
+              this.close(() => done(electionError));
+            },
+          );
+        },
+      );
     });
   }
 
   #resolveOwn(deadline: number, wait: number, done: (error: Error | null, host: string) => void): void {
     const { clock, logger, self } = this.#options;
     const host = this.#tcp.listenHost ?? self.host;
-    if (isIP(host) !== 0) return clock.defer(() => done(null, host));
-    const lookup = this.#tcp.lookup ?? defaultLookup;
-    lookup(host, { all: false }, (error, address) => {
-      if (!error) return done(null, Array.isArray(address) ? address[0].address : address);
-      if (clock.now() + wait > deadline) {
-        return clock.defer(() => done(new Error(`cannot listen on ${host}: ${error.message}`, { cause: error }), host));
-      }
+    this.#tcp.sockets.lookup(host, (error, address) => {
+      if (error === null) return done(null, address ?? host);
+      if (clock.now() + wait > deadline) return done(new Error(`cannot listen on ${host}: ${error.message}`, { cause: error }), host);
       logger('warn', 'the own host name cannot be resolved yet', { host, reason: error.message });
       clock.setTimer(wait, () => this.#resolveOwn(deadline, Math.min(2 * wait, LOOKUP_RETRY_LAST), done));
     });
   }
 
-  #listenOn(server: Server, host: string, port: number, done: (error: Error | null) => void): void {
-    const failed = (error: Error): void => done(new Error(`cannot listen on ${host}:${port}: ${error.message}`, { cause: error }));
-    server.once('error', failed);
-    try {
-      server.listen({ host, port }, () => {
-        server.off('error', failed);
-        server.on('error', (error) => this.#options.logger('error', 'a port has failed', { host, port, reason: error.message }));
-        this.#openServers++;
-        server.on('close', () => {
-          this.#openServers--;
-          this.#checkClosed();
-        });
-        done(null);
-      });
-    } catch (error) {
-      // A port that can be none throws at once.
-      server.off('error', failed);
-      this.#options.clock.defer(() => failed(error as Error));
-    }
+  #listenOn(host: string, port: number, accept: (socket: ByteSocket) => SocketHandler, done: (error: Error | null) => void): void {
+    const listening = (error: Error | null, listener?: Listener): void => {
+      if (listener === undefined) return done(new Error(`cannot listen on ${host}:${port}: ${error?.message}`, { cause: error }));
+      this.#listeners.push(listener);
+      this.#openPorts++;
+      done(null);
+    };
+    const trouble = (reason: string): void => this.#options.logger('error', 'a port has failed', { host, port, reason });
+    this.#tcp.sockets.listen(host, port, accept, listening, trouble);
   }
 
   // ---- quorum links ----
 
-  #accept(socket: Socket): void {
-    this.#track(socket);
-    const link = this.#newLink(socket, 'leader', `${socket.remoteAddress}:${socket.remotePort}`);
-    if (this.#closed) return link.close('the transport is closed');
-    link.attach(this.#handler.incoming(link));
+  #accept(socket: ByteSocket): SocketHandler {
+    const link = this.#newLink('leader', socket.remote);
+    this.#carry(link, socket);
+    if (this.#closed) link.close('the transport is closed');
+    else link.attach(this.#handler.incoming(link));
+    return link;
   }
 
   dial(peer: number, handler: QuorumLinkHandler): QuorumLink {
     const address = this.#options.servers.find((server) => server.id === peer);
     if (this.#closed || address === undefined)
       return this.#deadLink(peer, handler, this.#closed ? null : `server ${peer} is not in the ensemble`);
-    let socket: Socket;
-    try {
-      socket = connect({ host: address.host, port: address.quorumPort, lookup: this.#tcp.lookup });
-    } catch (error) {
-      return this.#deadLink(peer, handler, String(error));
-    }
-    this.#track(socket);
-    const link = this.#newLink(socket, 'learner', `${address.host}:${address.quorumPort}`);
+    const link = this.#newLink('learner', `${address.host}:${address.quorumPort}`);
+    this.#carry(link, this.#tcp.sockets.connect(address.host, address.quorumPort, link));
     link.attach(handler);
     return link;
   }
 
-  #newLink(socket: Socket, side: 'leader' | 'learner', remote: string): TcpQuorumLink {
+  #carry(link: TcpQuorumLink, socket: ByteSocket): void {
+    this.#alive.add(socket);
+    link.carry(socket);
+  }
+
+  #newLink(side: 'leader' | 'learner', remote: string): TcpQuorumLink {
     const { clock, logger, connectTimeout } = this.#options;
     const maxPacket = side === 'learner' ? Math.max(this.#options.maxPacket, LARGEST_TRANSACTION) : this.#options.maxPacket;
     const released = (link: TcpQuorumLink, reason: string): void => {
       this.#links.delete(link);
       logger('debug', 'quorum link closed', { remote, reason });
     };
-    const link = new TcpQuorumLink(socket, { clock, side, remote, maxPacket, connectTimeout, released });
+    const link = new TcpQuorumLink({ clock, side, remote, maxPacket, connectTimeout, released, gone: this.#gone });
     this.#links.add(link);
     return link;
   }
@@ -198,23 +192,24 @@ class TcpTransport implements OpenTransport {
       this.#closed = true;
       this.#election.close();
       for (const link of [...this.#links]) link.close('the transport closed');
-      for (const socket of this.#sockets) socket.destroy();
-      if (this.#quorumServer.listening) this.#quorumServer.close();
-      if (this.#electionServer.listening) this.#electionServer.close();
+      for (const socket of this.#alive) socket.destroy();
+      for (const listener of this.#listeners.splice(0))
+        listener.close(() => {
+          this.#openPorts--;
+          this.#checkClosed();
+        });
     }
     this.#options.clock.defer(() => this.#checkClosed());
   }
 
-  #track(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on('close', () => {
-      this.#sockets.delete(socket);
-      this.#checkClosed();
-    });
-  }
+  /** Nothing is left of a socket. */
+  readonly #gone = (socket: ByteSocket): void => {
+    this.#alive.delete(socket);
+    this.#checkClosed();
+  };
 
   #checkClosed(): void {
-    if (!this.#closed || this.#openServers > 0 || this.#sockets.size > 0) return;
+    if (!this.#closed || this.#openPorts > 0 || this.#alive.size > 0) return;
     const waiting = this.#onClosed;
     this.#onClosed = [];
     for (const done of waiting) done();

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { tcpTransport } from '../../src/index.ts';
 import { makeZxid } from '../../src/model/zxid.ts';
 import type { ServerAddress, Transport } from '../../src/seams/transport.ts';
 import { MemoryNetwork } from '../../src/transport/memory.ts';
-import { tcpTransport } from '../../src/transport/tcp.ts';
 import { type ElectionMessage, Packet, type QuorumMessage } from '../../src/zab/messages.ts';
 import { addresses, clock, type Station, start, until } from './rig.ts';
 

@@ -1,8 +1,8 @@
 import { connect, createServer, type LookupFunction, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { type TcpTransportOptions, tcpTransport } from '../../src/index.ts';
 import { makeZxid } from '../../src/model/zxid.ts';
 import type { ServerAddress, TransportOptions } from '../../src/seams/transport.ts';
-import { type TcpTransportOptions, tcpTransport } from '../../src/transport/tcp.ts';
 import { encodeElectionHeader, encodeElectionMessage } from '../../src/wire/election.ts';
 import { JuteWriter } from '../../src/wire/jute.ts';
 import { encodeQuorumMessage } from '../../src/wire/quorum.ts';
