@@ -7,6 +7,9 @@ const host = globalThis as unknown as {
   MessageChannel?: new () => { port1: { onmessage: (() => void) | null }; port2: { postMessage(message: null): void } };
 };
 
+/** What a host waits at most, ms; it would not wait at all for more. */
+const LONGEST = 0x7fffffff;
+
 /** A function that runs `fn` after this turn of the event loop, once per call. */
 function afterTurn(fn: () => void): () => void {
   if (host.setImmediate !== undefined) {
@@ -50,7 +53,7 @@ export function systemClock(): Clock {
     now: () => performance.now(),
     wall: () => Date.now(),
     // One more, because the host counts from the last whole millisecond and may be up to one early.
-    setTimer: (ms, fn): TimerHandle => setTimeout(fn, ms > 0 ? Math.ceil(ms) + 1 : 0),
+    setTimer: (ms, fn): TimerHandle => setTimeout(fn, ms > 0 ? Math.min(Math.ceil(ms) + 1, LONGEST) : 0),
     clearTimer: (handle) => clearTimeout(handle as ReturnType<typeof setTimeout>),
     defer(fn) {
       queue.push(fn);
