@@ -4,6 +4,16 @@ import type { Kernel, Owner, Scheduled } from './kernel.ts';
 /** Wall clock at the beginning of every simulation: 2020-01-01T00:00:00Z. */
 const WALL_EPOCH = 1_577_836_800_000;
 
+/** ms; more than numbers of any simulation's length are rounded by. */
+const SHORTEST_WAIT = 0.001;
+
+/** A timer of a process. `due` is on its own clock. */
+interface Timer {
+  readonly due: number;
+  readonly fn: () => void;
+  event: Scheduled | null;
+}
+
 /**
  * The process of one server and the machine under it: its life, its clock, and whether its event loop stands still. Everything of a process is scheduled with its
  * machine as the owner, so a crash ends all of it at once, and a pause holds all of it up.
@@ -21,6 +31,8 @@ export class Machine implements Owner {
   #since = 0;
   #wallOffset = 0;
   #deferred: (() => void)[] = [];
+  /** Told when the process dies. */
+  readonly onKill = new Set<() => void>();
 
   /** @param base what its monotonic clock shows at the beginning, ms */
   constructor(kernel: Kernel, id: number, base = 0) {
@@ -40,6 +52,8 @@ export class Machine implements Owner {
     this.up = false;
     this.life++;
     this.#deferred = [];
+    for (const tell of [...this.onKill]) tell();
+    this.onKill.clear();
   }
 
   /** Its event loop stands still for so long, ms. */
@@ -72,13 +86,30 @@ export class Machine implements Owner {
   readonly clock: Clock = {
     now: () => this.#now(),
     wall: () => Math.floor(WALL_EPOCH + this.#now() + this.#wallOffset),
-    setTimer: (ms, fn): TimerHandle => this.after(Math.max(0, ms) / this.#rate, 'timer', fn),
-    clearTimer: (handle) => this.kernel.cancel(handle as Scheduled),
+    setTimer: (ms, fn): TimerHandle => {
+      const wait = Math.max(0, ms);
+      const timer: Timer = { due: this.#now() + wait, fn, event: null };
+      this.#arm(timer, wait);
+      return timer;
+    },
+    clearTimer: (handle) => {
+      const { event } = handle as Timer;
+      if (event !== null) this.kernel.cancel(event);
+    },
     defer: (fn) => {
       this.#deferred.push(fn);
       if (this.#deferred.length === 1) this.after(0, 'turn', this.#turn);
     },
   };
+
+  #arm(timer: Timer, wait: number): void {
+    timer.event = this.after(wait / this.#rate, 'timer', () => {
+      // Rounding, or a rate that has fallen since, can bring it too early by its own clock; and a wait too short to move the time at all would never end.
+      const left = timer.due - this.#now();
+      if (left > 0) this.#arm(timer, Math.max(left, SHORTEST_WAIT));
+      else timer.fn();
+    });
+  }
 
   /** The end of a turn. What is deferred meanwhile comes at the end of another one, behind the I/O that has come. */
   readonly #turn = (): void => {
