@@ -1,6 +1,7 @@
 import { makeZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Storage } from '../seams/storage.ts';
+import { type ConformanceCase, check, fails, same } from './conformance.ts';
 import { SampleSource, StorageCalls, sampleEntries, sampleEntry, showEntry } from './storage-kit.ts';
 
 /** A storage to be tested, empty and not open. */
@@ -11,12 +12,6 @@ export interface StorageHarness {
   reopen(): Storage;
   /** Clears away what the harness has made. */
   dispose(): Promise<void>;
-}
-
-/** One test; it passes if `run` does not fail. */
-export interface ConformanceCase {
-  readonly name: string;
-  run(): Promise<void>;
 }
 
 /**
@@ -64,25 +59,6 @@ class Bench {
 }
 
 const z = makeZxid;
-
-function check(condition: boolean, message: string): void {
-  if (!condition) throw new Error(message);
-}
-
-function same(actual: unknown, expected: unknown, what: string): void {
-  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
-  check(a === b, `${what}: ${a?.slice(0, 400)} instead of ${b?.slice(0, 400)}`);
-}
-
-async function fails(promise: Promise<unknown>, what: string): Promise<Error> {
-  try {
-    await promise;
-  } catch (error) {
-    check(error instanceof Error && error.message !== '', `${what} has failed without a reason`);
-    return error as Error;
-  }
-  throw new Error(`${what} should have failed`);
-}
 
 const shown = (epoch: number, from: number, to: number, mark = ''): string[] => sampleEntries(epoch, from, to, mark).map(showEntry);
 
