@@ -22,7 +22,11 @@ export interface Probe {
   recovered(server: number, found: Recovered): void;
   /** Handed to the store, to be made durable. */
   appending(server: number, entries: readonly LogEntry[]): void;
-  /** The store says that its history up to `zxid` is durable. */
+  /** The store is asked to remove everything after `zxid`: from here until `truncated` a crash may leave any part of that. */
+  truncating(server: number, zxid: Long): void;
+  /** The store is asked to replace its whole history by a snapshot of `zxid`: from here until `installed` a crash leaves the one or the other. */
+  installing(server: number, zxid: Long): void;
+  /** The store says that its history up to `zxid` is durable: told before whoever waits for it is. So are the three below. */
   durable(server: number, zxid: Long): void;
   /** Everything after `zxid` was removed, durably. */
   truncated(server: number, zxid: Long): void;
@@ -31,19 +35,32 @@ export interface Probe {
   /** An epoch was replaced, durably. */
   epoch(server: number, which: 'accepted' | 'current', epoch: number): void;
 
-  /** A message was handed to the network on a quorum link; `link` names the link the same on both sides. */
+  /** A message was handed to the network on a quorum link. `link` numbers the acting server's end of the link: for `sent` that of `from`, for `received` that of `to`. */
   sent(from: number, to: number, link: number, message: QuorumMessage): void;
   /** It reached the other side. */
   received(from: number, to: number, link: number, message: QuorumMessage): void;
 
   /** What the node shows of its role. `epoch` is that of the leader it serves with, or served with last. */
   role(server: number, role: Role, leaderId: number | undefined, epoch: number): void;
+  /** What the node shows of whether it serves. When it begins to, `shown` and `role` of that moment have come before. */
   serving(server: number, serving: boolean): void;
   /** A committed transaction was applied to the tree that the node shows. */
   applied(server: number, txn: Txn, tree: ZnodeTree): void;
   /** The node shows this tree from now on: at the first time it serves, and after it was replaced by a synchronisation. */
   shown(server: number, tree: ZnodeTree): void;
+
+  /** Something else worth counting, such as a snapshot written beside the log. */
+  did(server: number, what: Deed): void;
 }
+
+/** What {@link Probe.did} tells. */
+export type Deed =
+  | 'snapshotWritten'
+  | 'logReadForLearner'
+  | 'logNotReadForLearner'
+  | 'electionLinkUp'
+  | 'electionLinkDown'
+  | 'quorumLinkLost';
 
 /** A probe that looks at nothing: what one looks at is overridden. */
 export class Blind implements Probe {
@@ -52,6 +69,8 @@ export class Blind implements Probe {
   stopped(_server: number, _error: Error | null): void {}
   recovered(_server: number, _found: Recovered): void {}
   appending(_server: number, _entries: readonly LogEntry[]): void {}
+  truncating(_server: number, _zxid: Long): void {}
+  installing(_server: number, _zxid: Long): void {}
   durable(_server: number, _zxid: Long): void {}
   truncated(_server: number, _zxid: Long): void {}
   installed(_server: number, _zxid: Long): void {}
@@ -62,6 +81,7 @@ export class Blind implements Probe {
   serving(_server: number, _serving: boolean): void {}
   applied(_server: number, _txn: Txn, _tree: ZnodeTree): void {}
   shown(_server: number, _tree: ZnodeTree): void {}
+  did(_server: number, _what: Deed): void {}
 }
 
 /** A rule that a run has broken. */
