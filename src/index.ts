@@ -3,8 +3,11 @@ import type { EnsembleNode, EnsembleOptions } from './node/api.ts';
 import { createNode } from './node/create.ts';
 import { systemClock, systemRandom } from './node/system-clock.ts';
 import type { Sockets } from './seams/sockets.ts';
+import type { Storage } from './seams/storage.ts';
 import type { Transport } from './seams/transport.ts';
-import { fileStorage } from './storage/file-storage.ts';
+import { type FileStorageOptions as PortableFileOptions, fileStorage as portableFileStorage } from './storage/file-storage.ts';
+import { nodeFileSystem } from './storage/node-file-system.ts';
+import { nodeGunzip } from './storage/node-gunzip.ts';
 import { type NodeSocketsOptions, nodeSockets } from './transport/node-sockets.ts';
 import { type TcpTransportOptions as PortableTcpOptions, tcpTransport as portableTcpTransport } from './transport/tcp.ts';
 
@@ -39,6 +42,20 @@ export function createEnsembleNode(options: NodeOptions): EnsembleNode {
 function dataStorage(dataDir: string | undefined): EnsembleOptions['storage'] {
   if (typeof dataDir === 'string' && dataDir !== '') return fileStorage({ dataDir });
   throw new ZabError('BAD_OPTIONS', 'option dataDir: must name a folder, unless storage is given');
+}
+
+/** Options of {@link fileStorage}. */
+export interface FileStorageOptions extends Omit<PortableFileOptions, 'fs' | 'gunzip'> {
+  /**
+   * The file system to work on.
+   * @default nodeFileSystem()
+   */
+  readonly fs?: PortableFileOptions['fs'];
+}
+
+/** Storage in a ZooKeeper data directory, which Apache ZooKeeper can open as well (PROTOCOL 15, 16). One at a time may have it open. */
+export function fileStorage({ fs = nodeFileSystem(), ...rest }: FileStorageOptions): Storage {
+  return portableFileStorage({ ...rest, fs, gunzip: nodeGunzip });
 }
 
 /** Options of {@link tcpTransport}. */
@@ -124,7 +141,6 @@ export type {
   TransportHandler,
   TransportOptions,
 } from './seams/transport.ts';
-export { type FileStorageOptions, fileStorage } from './storage/file-storage.ts';
 export { memoryStorage } from './storage/memory-storage.ts';
 export { type CutOptions, type DelayRule, MemoryNetwork } from './transport/memory.ts';
 export { type NodeSocketsOptions, nodeSockets } from './transport/node-sockets.ts';

@@ -1,4 +1,5 @@
 import type { FileSystem, OpenFile, OpenMode } from '../seams/file-system.ts';
+import type { NewGunzip } from '../seams/gunzip.ts';
 import { allocBytes, readUtf8 } from '../util/bytes.ts';
 import { Cancelled, release, type Steps, step } from './steps.ts';
 
@@ -22,10 +23,13 @@ export class Disk {
   readonly #fs: FileSystem;
   /** False: nothing is synced, for data that may be lost with the machine. */
   readonly fsync: boolean;
+  /** Undefined: the host cannot unpack. */
+  readonly gunzip: NewGunzip | undefined;
 
-  constructor(fs: FileSystem, fsync: boolean) {
+  constructor(fs: FileSystem, fsync: boolean, gunzip?: NewGunzip) {
     this.#fs = fs;
     this.fsync = fsync;
+    this.gunzip = gunzip;
   }
 
   *open(path: string, mode: OpenMode): Steps<DiskFile> {

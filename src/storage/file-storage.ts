@@ -1,10 +1,12 @@
 import type Long from 'long';
 import type { SnapshotSource } from '../model/records.ts';
+import type { Clock } from '../seams/clock.ts';
 import type { FileSystem } from '../seams/file-system.ts';
+import type { NewGunzip } from '../seams/gunzip.ts';
 import type { Done, Recovered, RecoverySink, Storage, StorageOptions } from '../seams/storage.ts';
 import type { LogEntry } from '../zab/entry.ts';
 import { FileStore, type FileStoreSettings } from './file-store.ts';
-import { nodeFileSystem } from './node-file-system.ts';
+import { later } from './later.ts';
 
 /** Options of {@link fileStorage}. */
 export interface FileStorageOptions {
@@ -31,35 +33,29 @@ export interface FileStorageOptions {
    * @default true
    */
   readonly fsync?: boolean;
-  /**
-   * The file system to work on.
-   * @default nodeFileSystem()
-   */
-  readonly fs?: FileSystem;
+  /** The file system to work on. */
+  readonly fs: FileSystem;
+  /** Unpacks snapshots that are compressed with gzip. Without it such a snapshot cannot be used, and is passed over like a damaged one. */
+  readonly gunzip?: NewGunzip;
 }
 
 /** Storage in a ZooKeeper data directory, which Apache ZooKeeper can open as well (PROTOCOL 15, 16). One at a time may have it open. */
 export function fileStorage(options: FileStorageOptions): Storage {
-  const {
-    dataDir,
-    dataLogDir = dataDir,
-    preAllocSize = 0x4000000,
-    logSizeLimit = 0x4000000,
-    fsync = true,
-    fs = nodeFileSystem(),
-  } = options;
+  const { dataDir, dataLogDir = dataDir, preAllocSize = 0x4000000, logSizeLimit = 0x4000000, fsync = true, fs, gunzip } = options;
   for (const [name, value] of Object.entries({ preAllocSize, logSizeLimit })) {
     if (!Number.isSafeInteger(value) || value < 0)
       throw new RangeError(`fileStorage: ${name} must be a whole number of bytes, not ${value}`);
   }
   if (dataDir === '' || dataLogDir === '') throw new RangeError('fileStorage: the name of a data directory is empty');
-  return new FileStorage({ dataDir, dataLogDir, preAllocSize, logSizeLimit, fsync, fs });
+  return new FileStorage({ dataDir, dataLogDir, preAllocSize, logSizeLimit, fsync, fs, gunzip });
 }
 
 /** Hands every call to the store that is open. Each `open` makes a new one, so nothing of an earlier one can write into it (faults 4712, 4541, 4502). */
 class FileStorage implements Storage {
   readonly #settings: FileStoreSettings;
   #store: FileStore | null = null;
+  /** That of the last `open`. */
+  #clock: Clock | null = null;
 
   constructor(settings: FileStoreSettings) {
     this.#settings = settings;
@@ -76,6 +72,7 @@ class FileStorage implements Storage {
     }
     const store = new FileStore(this.#settings, options);
     this.#store = store;
+    this.#clock = options.clock;
     store.open((error) => {
       // A store that did not open holds nothing and may be opened again.
       if (error !== null && this.#store === store) this.#store = null;
@@ -133,7 +130,7 @@ class FileStorage implements Storage {
   close(done: () => void): void {
     const store = this.#store;
     if (store === null) {
-      queueMicrotask(done);
+      later(this.#clock, done);
       return;
     }
     store.close(() => {
@@ -143,6 +140,6 @@ class FileStorage implements Storage {
   }
 
   #refuse(done: Done): void {
-    queueMicrotask(() => done(new Error(`${this.#settings.dataDir}: the store is not open`)));
+    later(this.#clock, () => done(new Error(`${this.#settings.dataDir}: the store is not open`)));
   }
 }

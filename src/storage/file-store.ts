@@ -2,6 +2,7 @@ import type Long from 'long';
 import type { SnapshotSource } from '../model/records.ts';
 import { compareZxid, ZXID_NONE } from '../model/zxid.ts';
 import type { FileSystem } from '../seams/file-system.ts';
+import type { NewGunzip } from '../seams/gunzip.ts';
 import type { Done, Recovered, RecoverySink, StorageOptions } from '../seams/storage.ts';
 import { octetsFromText, octetsToBytes } from '../util/bytes.ts';
 import type { LogEntry } from '../zab/entry.ts';
@@ -20,6 +21,7 @@ export interface FileStoreSettings extends LogOptions {
   readonly dataLogDir: string;
   readonly fsync: boolean;
   readonly fs: FileSystem;
+  readonly gunzip: NewGunzip | undefined;
 }
 
 /** An open data directory, from `open` to `close`. It ends at `close` or with the first write that fails. */
@@ -41,7 +43,7 @@ export class FileStore {
   constructor(settings: FileStoreSettings, options: StorageOptions) {
     this.#settings = settings;
     this.#options = options;
-    this.#disk = new Disk(settings.fs, settings.fsync);
+    this.#disk = new Disk(settings.fs, settings.fsync, settings.gunzip);
     this.#folders = { snapshots: `${settings.dataDir}/version-2`, logs: `${settings.dataLogDir}/version-2` };
     this.#calls = new Calls(options.clock, (error) => this.#isFatal(error));
   }

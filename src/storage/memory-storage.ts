@@ -6,6 +6,7 @@ import type { Done, Recovered, RecoverySink, Storage, StorageOptions } from '../
 import { LogEntry } from '../zab/entry.ts';
 import { type Appender, Barrier, Calls } from './calls.ts';
 import { checkEpoch, type EpochName, type Epochs } from './epochs.ts';
+import { later } from './later.ts';
 import { type Steps, step } from './steps.ts';
 
 /** Log entries or znodes handled in one go; then the event loop gets its turn. */
@@ -45,6 +46,8 @@ class MemoryStorage implements Storage {
     epochs: { acceptedEpoch: 0, currentEpoch: 0 },
   };
   #store: MemoryStore | null = null;
+  /** That of the last `open`. */
+  #clock: Clock | null = null;
 
   get logBytesSinceSnapshot(): number {
     return this.#store?.logBytesSinceSnapshot ?? 0;
@@ -52,6 +55,7 @@ class MemoryStorage implements Storage {
 
   open(options: StorageOptions, done: Done): void {
     const kept = this.#kept;
+    this.#clock = options.clock;
     let refusal: Error | null = null;
     if (kept.open) refusal = new Error('memory storage: it is open already');
     else if ((kept.serverId ??= options.serverId) !== options.serverId) {
@@ -64,55 +68,55 @@ class MemoryStorage implements Storage {
   }
 
   recover(sink: RecoverySink, done: (error: Error | null, found?: Recovered) => void): void {
-    if (this.#store === null) refuse(done);
+    if (this.#store === null) this.#refuse(done);
     else this.#store.recover(sink, done);
   }
 
   append(entries: readonly LogEntry[], done: Done): void {
-    if (this.#store === null) refuse(done);
+    if (this.#store === null) this.#refuse(done);
     else this.#store.calls.append(entries, done);
   }
 
   truncate(zxid: Long, done: Done): void {
-    if (this.#store === null) refuse(done);
+    if (this.#store === null) this.#refuse(done);
     else this.#store.truncate(zxid, done);
   }
 
   setAcceptedEpoch(epoch: number, done: Done): void {
-    if (this.#store === null) refuse(done);
+    if (this.#store === null) this.#refuse(done);
     else this.#store.setEpoch('acceptedEpoch', epoch, done);
   }
 
   setCurrentEpoch(epoch: number, done: Done): void {
-    if (this.#store === null) refuse(done);
+    if (this.#store === null) this.#refuse(done);
     else this.#store.setEpoch('currentEpoch', epoch, done);
   }
 
   installSnapshot(source: SnapshotSource, done: Done): void {
     if (this.#store !== null) return this.#store.installSnapshot(source, done);
     source.close();
-    refuse(done);
+    this.#refuse(done);
   }
 
   saveSnapshot(source: SnapshotSource, done: Done): void {
     if (this.#store !== null) return this.#store.saveSnapshot(source, done);
     source.close();
-    refuse(done);
+    this.#refuse(done);
   }
 
   readLog(after: Long, upTo: Long, maxBytes: number, sink: (entry: LogEntry) => boolean, done: Done): void {
-    if (this.#store === null) refuse(done);
+    if (this.#store === null) this.#refuse(done);
     else this.#store.readLog(after, upTo, maxBytes, sink, done);
   }
 
   purge(keep: number, done: Done): void {
-    if (this.#store === null) refuse(done);
+    if (this.#store === null) this.#refuse(done);
     else this.#store.purge(keep, done);
   }
 
   close(done: () => void): void {
     const store = this.#store;
-    if (store === null) return queueMicrotask(done);
+    if (store === null) return later(this.#clock, done);
     store.close(() => {
       if (this.#store === store) {
         this.#store = null;
@@ -121,9 +125,11 @@ class MemoryStorage implements Storage {
       done();
     });
   }
-}
 
-const refuse = (done: Done): void => queueMicrotask(() => done(new Error('memory storage: it is not open')));
+  #refuse(done: Done): void {
+    later(this.#clock, () => done(new Error('memory storage: it is not open')));
+  }
+}
 
 /** From `open` to `close`: nothing of it writes into what is kept afterwards. */
 class MemoryStore {

@@ -1,6 +1,7 @@
 import type Long from 'long';
 import type { SnapshotSink, SnapshotSource } from '../model/records.ts';
 import { formatZxid } from '../model/zxid.ts';
+import { type Gunzip, GunzipError, type NewGunzip } from '../seams/gunzip.ts';
 import { allocBytes } from '../util/bytes.ts';
 import {
   checkSnapshotHeader,
@@ -13,7 +14,6 @@ import {
 } from '../wire/snapshot.ts';
 import { adler32 } from '../wire/txnlog.ts';
 import type { Disk } from './disk.ts';
-import { Unpacker } from './gunzip.ts';
 import { type Folders, installPath, listInstalls, listLogs, listSnapshots, type SnapshotFile } from './layout.ts';
 import { type Steps, step } from './steps.ts';
 
@@ -78,8 +78,11 @@ export function* loadSnapshot(disk: Disk, file: SnapshotFile, sink: SnapshotSink
   const reader = new SnapshotFileReader(file.zxid, sink);
   if (file.compression === 'snappy') throw new SnapshotError('it is compressed with snappy, which is not supported', false);
   const size = yield* disk.size(file.path);
-  if (file.compression === 'gzip') yield* unpack(disk, file.path, size, reader);
-  else {
+  if (file.compression === 'gzip') {
+    if (disk.gunzip === undefined)
+      throw new SnapshotError('it is compressed with gzip, and there is nothing here to unpack that with', false);
+    yield* unpack(disk, disk.gunzip, file.path, size, reader);
+  } else {
     yield* disk.readChunks(file.path, size, (chunk) => {
       reader.push(chunk);
       return true;
@@ -88,8 +91,8 @@ export function* loadSnapshot(disk: Disk, file: SnapshotFile, sink: SnapshotSink
   reader.end();
 }
 
-function* unpack(disk: Disk, path: string, size: number, reader: SnapshotFileReader): Steps<void> {
-  const unpacker = new Unpacker((chunk) => reader.push(chunk));
+function* unpack(disk: Disk, gunzip: NewGunzip, path: string, size: number, reader: SnapshotFileReader): Steps<void> {
+  const unpacker: Gunzip = gunzip((chunk) => reader.push(chunk));
   const file = yield* disk.open(path, 'read');
   try {
     for (let at = 0; at < size; at += PACKED_BYTES) {
@@ -108,9 +111,7 @@ function* unpacking(steps: Steps<void>): Steps<void> {
   try {
     yield* steps;
   } catch (error) {
-    // zlib's own errors have codes such as Z_BUF_ERROR (the data just ends) and Z_DATA_ERROR.
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    if (code.startsWith('Z_')) throw new SnapshotError(`bad gzip data: ${(error as Error).message}`, code === 'Z_BUF_ERROR');
+    if (error instanceof GunzipError) throw new SnapshotError(`bad gzip data: ${error.message}`, error.incomplete);
     throw error;
   }
 }

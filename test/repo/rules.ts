@@ -68,8 +68,9 @@ export const noCycles: Rule = (files) => {
 
 const isBuiltin = (specifier: string): boolean => specifier.startsWith('node:') || builtinModules.includes(specifier);
 
-/** What a browser must be able to run: the core, the codecs, the transports without the sockets of Node, the memory storage, and whatever these import. */
-const PORTABLE = /^src\/(?:util|model|zab|tree|seams|wire|node|testing)\/|^src\/storage\/memory|^src\/transport\/(?!node-sockets\.ts)/;
+/** What a browser must be able to run: all but the entry for Node and the files that hold its built-ins, and whatever these import. */
+const PORTABLE =
+  /^src\/(?:util|model|zab|tree|seams|wire|node|testing)\/|^src\/storage\/(?!node-|process-lock\.ts)|^src\/transport\/(?!node-sockets\.ts)/;
 
 export const portable: Rule = (files) => {
   const roots = [...files.keys()].filter((path) => isSource(path) && PORTABLE.test(path));

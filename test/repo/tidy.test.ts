@@ -24,12 +24,12 @@ const repository = readRepository();
 
 const good: Record<string, string> = {
   'package.json': '{ "dependencies": { "long": "^5.0.0" } }',
-  'src/index.ts': "export { a } from './util/a.ts';\nexport { run } from './zab/run.ts';\nexport { open } from './storage/file.ts';",
+  'src/index.ts': "export { a } from './util/a.ts';\nexport { run } from './zab/run.ts';\nexport { open } from './storage/node-file.ts';",
   'src/testing/index.ts': "export { a } from '../util/a.ts';",
   'src/util/a.ts': "import Long from 'long';\nexport const a = Long.ZERO; // Date.now() in a comment is no use of it",
   'src/zab/run.ts':
     "import { a } from '../util/a.ts';\nexport const run = (time: number, o: { process: number }) => time + o.process + Number(a);",
-  'src/storage/file.ts': "import { open } from 'node:fs';\nexport { open };\nexport const n = 1;",
+  'src/storage/node-file.ts': "import { open } from 'node:fs';\nexport { open };\nexport const n = 1;",
   'README.md': 'Fine.',
 };
 
@@ -79,7 +79,7 @@ const cases: Record<string, Case> = {
   },
   'no Node built-in behind a portable file': {
     rule: rules.portable,
-    bad: { 'src/storage/memory-storage.ts': "import { n } from './file.ts';\nexport const m = n;" },
+    bad: { 'src/storage/memory-storage.ts': "import { n } from './node-file.ts';\nexport const m = n;" },
     says: /src\/storage\/file\.ts: imports node:fs/,
   },
   'no Node global in a portable layer': {

@@ -1,6 +1,6 @@
+import { fileStorage } from '../../src/index.ts';
 import { makeZxid } from '../../src/model/zxid.ts';
 import { systemClock } from '../../src/node/system-clock.ts';
-import { fileStorage } from '../../src/storage/file-storage.ts';
 import { SampleSource, StorageCalls, sampleEntry } from '../../src/testing/storage-kit.ts';
 
 /*

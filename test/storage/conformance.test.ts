@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'vitest';
+import { type FileStorageOptions, fileStorage } from '../../src/index.ts';
 import { systemClock } from '../../src/node/system-clock.ts';
-import { type FileStorageOptions, fileStorage } from '../../src/storage/file-storage.ts';
 import { memoryStorage } from '../../src/storage/memory-storage.ts';
 import { type StorageHarness, storageConformance } from '../../src/testing/storage-conformance.ts';
 

@@ -1,8 +1,8 @@
 import type Long from 'long';
 import { describe, expect, it } from 'vitest';
+import { fileStorage } from '../../src/index.ts';
 import { compareZxid, formatZxid, makeZxid, ZXID_NONE } from '../../src/model/zxid.ts';
 import { systemClock } from '../../src/node/system-clock.ts';
-import { fileStorage } from '../../src/storage/file-storage.ts';
 import { type RecoveredHistory, SampleSource, StorageCalls, sampleEntries, showEntry } from '../../src/testing/storage-kit.ts';
 import type { LogEntry } from '../../src/zab/entry.ts';
 import { type Fault, ModelDisk, type Remains } from './disk-model.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { type FileStorageOptions, fileStorage } from '../../src/index.ts';
 import { makeZxid, ZXID_NONE } from '../../src/model/zxid.ts';
 import { systemClock } from '../../src/node/system-clock.ts';
-import { type FileStorageOptions, fileStorage } from '../../src/storage/file-storage.ts';
 import { type RecoveredHistory, SampleSource, StorageCalls, sampleEntries, sampleEntry, showEntry } from '../../src/testing/storage-kit.ts';
 import { JuteWriter } from '../../src/wire/jute.ts';
 import { appendRecord, writeLogHeader } from '../../src/wire/txnlog.ts';

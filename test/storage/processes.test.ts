@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fileStorage } from '../../src/index.ts';
 import { systemClock } from '../../src/node/system-clock.ts';
-import { fileStorage } from '../../src/storage/file-storage.ts';
 import { nodeFileSystem } from '../../src/storage/node-file-system.ts';
 import { StorageCalls, sampleEntry, showEntry } from '../../src/testing/storage-kit.ts';
 

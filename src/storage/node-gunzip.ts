@@ -1,12 +1,14 @@
-import { createGunzip, type Gunzip } from 'node:zlib';
+import { createGunzip, type Gunzip as GunzipStream } from 'node:zlib';
+import { type Gunzip, GunzipError } from '../seams/gunzip.ts';
 
-/** Unpacks gzip data piece by piece. An error of `take` or of the data ends it. */
-export class Unpacker {
-  readonly #gunzip: Gunzip = createGunzip();
+/** Unpacks with the host's zlib. */
+export const nodeGunzip = (take: (chunk: Uint8Array) => void): Gunzip => new NodeGunzip(take);
+
+class NodeGunzip implements Gunzip {
+  readonly #gunzip: GunzipStream = createGunzip();
   #waiting: ((error: Error | null) => void) | null = null;
   #failure: Error | null = null;
 
-  /** `take` gets the unpacked bytes in order. */
   constructor(take: (chunk: Uint8Array) => void) {
     this.#gunzip.on('data', (chunk: Uint8Array) => {
       if (this.#failure !== null) return;
@@ -16,17 +18,19 @@ export class Unpacker {
         this.#fail(error instanceof Error ? error : new Error(String(error)));
       }
     });
-    this.#gunzip.on('error', (error) => this.#fail(error));
+    this.#gunzip.on('error', (error: NodeJS.ErrnoException) => {
+      // zlib's own errors have codes such as Z_BUF_ERROR (the data just ends) and Z_DATA_ERROR.
+      const isData = error.code?.startsWith('Z_') === true;
+      this.#fail(isData ? new GunzipError(error.message, error.code === 'Z_BUF_ERROR') : error);
+    });
     this.#gunzip.on('end', () => this.#settle(this.#failure));
   }
 
-  /** Unpacks some more; `done` when there is room for the next. */
   push(chunk: Uint8Array, done: (error: Error | null) => void): void {
     this.#waiting = done;
     this.#gunzip.write(chunk, () => this.#settle(this.#failure));
   }
 
-  /** The data is complete; `done` when everything has been unpacked and taken. */
   end(done: (error: Error | null) => void): void {
     this.#waiting = done;
     this.#gunzip.end();
