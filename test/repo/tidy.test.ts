@@ -80,7 +80,7 @@ const cases: Record<string, Case> = {
   'no Node built-in behind a portable file': {
     rule: rules.portable,
     bad: { 'src/storage/memory-storage.ts': "import { n } from './node-file.ts';\nexport const m = n;" },
-    says: /src\/storage\/file\.ts: imports node:fs/,
+    says: /src\/storage\/node-file\.ts: imports node:fs/,
   },
   'no Node global in a portable layer': {
     rule: rules.portable,
