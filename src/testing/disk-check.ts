@@ -49,7 +49,7 @@ export interface FailedRecovery {
  */
 export function recoverFrom(image: DiskImage, options: RecoveryOptions = {}): RecoveredDisk | FailedRecovery {
   const loop = new Loop();
-  const disk = SimDisk.fromImage(image, loop, new Chance(0, 'recovery'));
+  const disk = new SimDisk(loop, new Chance(0, 'recovery'), image);
   disk.latency = { cached: [0, 0], durable: [0, 0] };
   const id = [...image.files.keys()].sort().find((path) => path.endsWith('/myid'));
   const { dataDir = id?.slice(0, id.lastIndexOf('/')) ?? '/data', dataLogDir = dataDir, digest = false } = options;

@@ -57,6 +57,16 @@ export class DiskFile {
     this.live.touched.clear();
   }
 
+  /** What {@link losePower} would leave. */
+  survivor(keep: () => boolean): FileImage {
+    const image = this.durable.image();
+    if (this.#changes.length === 0) return image;
+    const copy = new DiskFile(image);
+    copy.#changes = this.#changes;
+    copy.#keepSome(keep);
+    return copy.durable.image();
+  }
+
   /** What was not synced is lost, but for the pieces that `keep` decides for. */
   losePower(keep: () => boolean): void {
     this.#keepSome(keep);
@@ -119,8 +129,15 @@ export class DiskNames {
     });
   }
 
+  /** What {@link losePower} would leave. */
+  survivors(keep: () => boolean): Map<string, DiskFile> {
+    const names = new Map(this.durable);
+    for (const changes of this.#pending) if (keep()) enter(changes, names);
+    return names;
+  }
+
   losePower(keep: () => boolean): void {
-    for (const changes of this.#pending) if (keep()) enter(changes, this.durable);
+    this.durable = this.survivors(keep);
     this.#pending = [];
     this.live = new Map(this.durable);
   }

@@ -49,6 +49,9 @@ interface Step {
   fail?(): void;
 }
 
+const keeps = (remains: Remains, chance: Chance | undefined): boolean =>
+  remains === 'all' || (remains === 'some' && chance?.below(2) === 0);
+
 const failure = (code: string, line: string): Error => Object.assign(new Error(`${code}: simulated disk, ${line}`), { code });
 
 /**
@@ -83,19 +86,15 @@ export class SimDisk implements FileSystem {
   openFiles = 0;
   readonly counts: DiskCounts = { steps: 0, bytesWritten: 0, crashes: 0, EIO: 0, ENOSPC: 0, torn: 0, lost: 0, lied: 0, rot: 0 };
 
-  constructor(host: DiskHost, chance: Chance) {
+  /** @param image what it holds at first, durably; empty without */
+  constructor(host: DiskHost, chance: Chance, image?: DiskImage) {
     this.#host = host;
     this.#life = host.life;
     this.#chance = chance.fork('faults');
     this.#delays = chance.fork('delays');
-  }
-
-  /** A disk that holds what an image does, durably. Neither changes the other. */
-  static fromImage(image: DiskImage, host: DiskHost, chance: Chance): SimDisk {
-    const disk = new SimDisk(host, chance);
-    for (const folder of image.folders) disk.#folders.add(folder);
-    for (const [path, file] of image.files) disk.#names.set(path, new DiskFile(file));
-    return disk;
+    if (image === undefined) return;
+    for (const folder of image.folders) this.#folders.add(folder);
+    for (const [path, file] of image.files) this.#names.set(path, new DiskFile(file));
   }
 
   // ---- faults ----
@@ -145,7 +144,7 @@ export class SimDisk implements FileSystem {
     if (how === 'process') return;
     const drawn = remains ?? this.#chance.pick<Remains>(['nothing', 'all', 'some', 'some']);
     const keep = (): boolean => {
-      const kept = drawn === 'all' || (drawn === 'some' && this.#coin());
+      const kept = keeps(drawn, this.#chance);
       if (!kept) this.counts.lost++;
       return kept;
     };
@@ -186,11 +185,13 @@ export class SimDisk implements FileSystem {
 
   // ---- from outside ----
 
-  /** What is on it, cheaply: after a power loss that takes all that was not synced, or with all that the system has in its cache. */
-  image(after: 'power' | 'process' = 'power'): DiskImage {
+  /**
+   * What a power loss at this moment would leave on it, at little cost; by default one that takes all that was not synced. Nothing changes but `chance`, which is needed if `some` remains.
+   */
+  image(remains: Remains = 'nothing', chance?: Chance): DiskImage {
+    const keep = (): boolean => keeps(remains, chance);
     const files = new Map<string, FileImage>();
-    if (after === 'power') for (const [path, file] of this.#names.durable) files.set(path, file.durable.image());
-    else for (const [path, file] of this.#names.live) files.set(path, file.live.image());
+    for (const [path, file] of this.#names.survivors(keep)) files.set(path, file.survivor(keep));
     return { files, folders: new Set(this.#folders) };
   }
 

@@ -1,13 +1,13 @@
 import type Long from 'long';
 import { describe, expect, it } from 'vitest';
-import { fileStorage } from '../../src/index.ts';
 import { compareZxid, formatZxid, makeZxid, ZXID_NONE } from '../../src/model/zxid.ts';
-import { systemClock } from '../../src/node/system-clock.ts';
-import { type RecoveredHistory, SampleSource, StorageCalls, sampleEntries, showEntry } from '../../src/testing/storage-kit.ts';
+import { Chance } from '../../src/testing/chance.ts';
+import type { Remains } from '../../src/testing/disk.ts';
+import type { DiskFault } from '../../src/testing/disk-faults.ts';
+import { type RecoveredHistory, SampleSource, type StorageCalls, sampleEntries, showEntry } from '../../src/testing/storage-kit.ts';
 import type { LogEntry } from '../../src/zab/entry.ts';
-import { type Fault, ModelDisk, type Remains } from './disk-model.ts';
+import { LabDisk } from '../testing/lab-disk.ts';
 
-const clock = systemClock();
 const z = makeZxid;
 
 /** A history: where it begins (an installed snapshot or nothing) and its entries. */
@@ -114,8 +114,8 @@ async function verifyReads(calls: StorageCalls, entries: readonly LogEntry[], wh
   }
 }
 
-const storageOn = (disk: ModelDisk): StorageCalls =>
-  new StorageCalls(fileStorage({ dataDir: '/d', dataLogDir: '/l', fs: disk, preAllocSize: 8192, logSizeLimit: 1500 }), clock);
+const storageOn = (disk: LabDisk): StorageCalls =>
+  disk.storage({ dataDir: '/d', dataLogDir: '/l', preAllocSize: 8192, logSizeLimit: 1500 });
 
 /** Here the failure of a file beside the log does not end the store. */
 const BESIDE = 'snapshots and purges beside appends';
@@ -221,14 +221,20 @@ const REMAINS: [Remains, number][] = [
 ];
 
 /** Runs a script until it ends or the machine stops; returns the driver, and whether it came to the end. */
-async function play(disk: ModelDisk, name: string, arm: () => void): Promise<{ driver: Driver; outcome: 'end' | 'crash' | Error }> {
+async function play(
+  disk: LabDisk,
+  name: string,
+  arm: (crash: () => void) => void,
+): Promise<{ driver: Driver; outcome: 'end' | 'crash' | Error }> {
   const driver = new Driver(storageOn(disk));
-  const crashed = new Promise<'crash'>((resolve) => {
-    disk.onCrash = () => resolve('crash');
-  });
   const { before, script } = SCRIPTS[name];
   await before(driver);
-  arm();
+  const crashed = new Promise<'crash'>((resolve) => {
+    arm(() => {
+      disk.kill();
+      resolve('crash');
+    });
+  });
   const outcome = await Promise.race([
     crashed,
     script(driver).then(
@@ -239,8 +245,12 @@ async function play(disk: ModelDisk, name: string, arm: () => void): Promise<{ d
   return { driver, outcome };
 }
 
+/** The disk as the next start finds it after a power loss. */
+const afterPowerLoss = (disk: LabDisk, remains: Remains, seed: number): LabDisk =>
+  new LabDisk(seed, disk.image(remains, new Chance(seed, 'remains')));
+
 /** The store must open on this disk, have what it must have, and go on. */
-async function revive(disk: ModelDisk, allowed: Allowed, what: string): Promise<void> {
+async function revive(disk: LabDisk, allowed: Allowed, what: string): Promise<void> {
   const driver = new Driver(storageOn(disk));
   let found: RecoveredHistory;
   try {
@@ -263,15 +273,15 @@ async function revive(disk: ModelDisk, allowed: Allowed, what: string): Promise<
 }
 
 describe.each(Object.keys(SCRIPTS))('%s', (name) => {
-  it.each<Fault>(['crash', 'torn'])('survives a %s at every step', async (fault) => {
+  it.each(['before', 'torn', 'after'] as const)('survives a crash at every step: %s', async (moment) => {
     let reached = 0;
     for (let step = 1; ; step++) {
-      const disk = new ModelDisk();
-      const { driver, outcome } = await play(disk, name, () => disk.failAt(step, fault));
+      const disk = new LabDisk(step);
+      const { driver, outcome } = await play(disk, name, (crash) => disk.crashAt(step, moment, crash));
       if (outcome instanceof Error) throw outcome;
       for (const [remains, seed] of REMAINS) {
         const what = `step ${step} (${disk.journal.at(-1)}), ${remains} remains`;
-        await revive(disk.afterCrash(remains, seed), driver.allowed, what);
+        await revive(afterPowerLoss(disk, remains, seed), driver.allowed, what);
       }
       if (outcome === 'end') break;
       reached = step;
@@ -279,33 +289,36 @@ describe.each(Object.keys(SCRIPTS))('%s', (name) => {
     expect(reached).toBeGreaterThan(5);
   });
 
-  it.each<Fault>(['EIO', 'ENOSPC'])('survives an %s at every step, writes nothing after it, and goes on after a restart', async (fault) => {
-    for (let step = 1; ; step++) {
-      const disk = new ModelDisk();
-      const { driver, outcome } = await play(disk, name, () => disk.failAt(step, fault, step % 2 === 0));
-      if (!disk.failed) break;
-      const what = `step ${step} (${disk.journal.at(-1)})`;
-      if (outcome instanceof Error) expect(outcome.message, what).toMatch(fault);
-      const steps = disk.steps;
-      const { allowed, later } = await goOn(driver);
-      const isFenced = outcome instanceof Error && name !== BESIDE && later !== null;
-      if (isFenced) expect(disk.steps, `${what}, then ${disk.journal.at(-1)}`).toBe(steps);
-      if (later !== null && !/not recovered|not open/.test(later.message)) {
-        expect(later.message, what).toMatch(fault);
-        // Once it has failed, not even a healthy disk is written to again.
+  it.each<DiskFault>(['EIO', 'ENOSPC'])(
+    'survives an %s at every step, writes nothing after it, and goes on after a restart',
+    async (fault) => {
+      for (let step = 1; ; step++) {
+        const disk = new LabDisk(step);
+        const { driver, outcome } = await play(disk, name, () => disk.failOn(step, fault, step % 2 === 0 ? Number.POSITIVE_INFINITY : 1));
+        if (disk.counts[fault] === 0) break;
+        const what = `step ${step} (${disk.journal.at(-1)})`;
+        if (outcome instanceof Error) expect(outcome.message, what).toMatch(fault);
+        const steps = disk.steps;
+        const { allowed, later } = await goOn(driver);
+        const isFenced = outcome instanceof Error && name !== BESIDE && later !== null;
+        if (isFenced) expect(disk.steps, `${what}, then ${disk.journal.at(-1)}`).toBe(steps);
+        if (later !== null && !/not recovered|not open/.test(later.message)) {
+          expect(later.message, what).toMatch(fault);
+          // Once it has failed, not even a healthy disk is written to again.
+          disk.heal();
+          const stopped = disk.steps;
+          expect((await goOn(driver)).later?.message).toBe(later.message);
+          expect(disk.steps, `${what}, then ${disk.journal.at(-1)}`).toBe(stopped);
+        }
+        await driver.calls.close();
+        expect(disk.openFiles, `${what}: open files`).toBe(0);
         disk.heal();
-        const stopped = disk.steps;
-        expect((await goOn(driver)).later?.message).toBe(later.message);
-        expect(disk.steps, `${what}, then ${disk.journal.at(-1)}`).toBe(stopped);
+        for (const [remains, seed] of REMAINS.slice(0, 3))
+          await revive(afterPowerLoss(disk, remains, seed), allowed, `${what}, ${remains} remains`);
+        await revive(disk, allowed, `${what}, same disk`);
       }
-      await driver.calls.close();
-      expect(disk.openFiles, `${what}: open files`).toBe(0);
-      disk.heal();
-      for (const [remains, seed] of REMAINS.slice(0, 3))
-        await revive(disk.afterCrash(remains, seed), allowed, `${what}, ${remains} remains`);
-      await revive(disk, allowed, `${what}, same disk`);
-    }
-  });
+    },
+  );
 });
 
 /** One more epoch and entry; what may be there after that, and the error if it did not go. */

@@ -1,22 +1,27 @@
 import { describe, expect, it } from 'vitest';
-import { type FileStorageOptions, fileStorage } from '../../src/index.ts';
 import { makeZxid, ZXID_NONE } from '../../src/model/zxid.ts';
-import { systemClock } from '../../src/node/system-clock.ts';
-import { type RecoveredHistory, SampleSource, StorageCalls, sampleEntries, sampleEntry, showEntry } from '../../src/testing/storage-kit.ts';
+import type { FileStorageOptions } from '../../src/storage/file-storage.ts';
+import {
+  type RecoveredHistory,
+  SampleSource,
+  type StorageCalls,
+  sampleEntries,
+  sampleEntry,
+  showEntry,
+} from '../../src/testing/storage-kit.ts';
 import { JuteWriter } from '../../src/wire/jute.ts';
 import { appendRecord, writeLogHeader } from '../../src/wire/txnlog.ts';
 import type { LogEntry } from '../../src/zab/entry.ts';
-import { ModelDisk } from './disk-model.ts';
+import { LabDisk } from '../testing/lab-disk.ts';
 
-const clock = systemClock();
 const z = makeZxid;
 const V2 = '/d/version-2';
 
-const on = (disk: ModelDisk, options: Partial<FileStorageOptions> = {}): StorageCalls =>
-  new StorageCalls(fileStorage({ dataDir: '/d', fs: disk, preAllocSize: 4096, ...options }), clock);
+const on = (disk: LabDisk, options: Partial<FileStorageOptions> = {}): StorageCalls =>
+  disk.storage({ dataDir: '/d', preAllocSize: 4096, ...options });
 
 /** Opens the store, recovers it, and closes it again even if that fails. */
-async function recovered(disk: ModelDisk): Promise<RecoveredHistory> {
+async function recovered(disk: LabDisk): Promise<RecoveredHistory> {
   const calls = on(disk);
   await calls.open();
   try {
@@ -27,8 +32,8 @@ async function recovered(disk: ModelDisk): Promise<RecoveredHistory> {
 }
 
 /** What a fresh store leaves after `work`. */
-async function worked(work: (calls: StorageCalls) => Promise<unknown>, options: Partial<FileStorageOptions> = {}): Promise<ModelDisk> {
-  const disk = new ModelDisk();
+async function worked(work: (calls: StorageCalls) => Promise<unknown>, options: Partial<FileStorageOptions> = {}): Promise<LabDisk> {
+  const disk = new LabDisk();
   const calls = on(disk, options);
   await calls.open();
   await calls.recover();
@@ -45,11 +50,13 @@ function logFile(entries: readonly LogEntry[], zeros = 0): Buffer {
   return Buffer.concat([w.copy(), Buffer.alloc(zeros)]);
 }
 
-function diskWith(files: Record<string, Buffer>): ModelDisk {
-  const disk = new ModelDisk();
+function diskWith(files: Record<string, Buffer>): LabDisk {
+  const disk = new LabDisk();
   for (const [name, bytes] of Object.entries(files)) disk.put(`${V2}/${name}`, bytes);
   return disk;
 }
+
+const bytesOf = (disk: LabDisk, path: string): Buffer => Buffer.from(disk.get(path) as Uint8Array);
 
 const shown = (entries: readonly LogEntry[]): string[] => entries.map(showEntry);
 
@@ -96,7 +103,7 @@ describe('damage anywhere else is refused with file and offset, and nothing is t
         .map((name) => `${V2}/${name}`)
         .sort(),
     );
-    for (const [name, bytes] of Object.entries(files)) expect(disk.get(`${V2}/${name}`)?.equals(bytes)).toBe(true);
+    for (const [name, bytes] of Object.entries(files)) expect(bytesOf(disk, `${V2}/${name}`).equals(bytes)).toBe(true);
   }
 
   it('a changed byte in an older file', async () => {
@@ -135,7 +142,7 @@ describe('a history without its snapshot', () => {
       await calls.installSnapshot(new SampleSource(z(2, 0)));
       await calls.append(...sampleEntries(2, 1, 3));
     });
-    disk.unlink(`${V2}/snapshot.200000000`, () => {});
+    disk.remove(`${V2}/snapshot.200000000`);
     await expect(recovered(disk)).rejects.toThrow(/the log starts at 0x200000001, and there is no usable snapshot/);
   });
 
@@ -153,7 +160,7 @@ describe('a history without its snapshot', () => {
       await calls.append(...sampleEntries(2, 1, 3));
     });
     expect(disk.list().filter((file) => /snapshot|log\./.test(file))).toEqual([`${V2}/log.200000001`, `${V2}/snapshot.100000014`]);
-    const bytes = Buffer.from(disk.get(`${V2}/snapshot.100000014`) as Buffer);
+    const bytes = bytesOf(disk, `${V2}/snapshot.100000014`);
     bytes[200] ^= 1;
     disk.put(`${V2}/snapshot.100000014`, bytes);
     await expect(recovered(disk)).rejects.toThrow(/snapshot\.100000014/);
@@ -165,7 +172,7 @@ describe('a history without its snapshot', () => {
     disk.put(`${V2}/log.100000001`, logFile(sampleEntries(1, 1, 5)));
     disk.put(`${V2}/log.200000001`, logFile(sampleEntries(2, 1, 5)));
     expect((await recovered(disk)).entries).toEqual(shown(sampleEntries(2, 1, 5)));
-    const bytes = Buffer.from(disk.get(`${V2}/snapshot.100000009`) as Buffer);
+    const bytes = bytesOf(disk, `${V2}/snapshot.100000009`);
     bytes[100] ^= 1;
     disk.put(`${V2}/snapshot.100000009`, bytes);
     await expect(recovered(disk)).rejects.toThrow(/snapshot\.100000009.*do not lead to it/);
@@ -199,7 +206,7 @@ describe('records that ZooKeeper 3.8 has written twice (PROTOCOL 19)', () => {
 });
 
 describe('the epoch files', () => {
-  const text = (disk: ModelDisk, name: string): string | undefined => disk.get(`${V2}/${name}`)?.toString();
+  const text = (disk: LabDisk, name: string): string => bytesOf(disk, `${V2}/${name}`).toString();
 
   it('hold decimal text and nothing else', async () => {
     const disk = await worked(async (calls) => {
@@ -207,7 +214,7 @@ describe('the epoch files', () => {
       await calls.setCurrentEpoch(7);
     });
     expect([text(disk, 'acceptedEpoch'), text(disk, 'currentEpoch')]).toEqual(['12', '7']);
-    expect(disk.get('/d/myid')?.toString()).toBe('1');
+    expect(bytesOf(disk, '/d/myid').toString()).toBe('1');
   });
 
   it('are refused when they cannot be right', async () => {
@@ -236,7 +243,7 @@ describe('the epoch files', () => {
 
 describe('writing', () => {
   it('gathers what arrives during a write into the next one', async () => {
-    const disk = new ModelDisk();
+    const disk = new LabDisk();
     const calls = on(disk, { preAllocSize: 0 });
     await calls.open();
     await calls.recover();
@@ -249,20 +256,20 @@ describe('writing', () => {
   });
 
   it('reports nothing before it is durable, where writes alone are not', async () => {
-    const disk = new ModelDisk();
+    const disk = new LabDisk();
     disk.durableWrites = false;
     const calls = on(disk);
     await calls.open();
     await calls.recover();
     await calls.append(...sampleEntries(1, 1, 3));
     await calls.append(...sampleEntries(1, 4, 5));
-    expect((await recovered(disk.afterCrash('nothing'))).entries).toEqual(shown(sampleEntries(1, 1, 5)));
+    expect((await recovered(new LabDisk(1, disk.image()))).entries).toEqual(shown(sampleEntries(1, 1, 5)));
     await calls.close();
   });
 
   it('splits and waits where very much comes at once', async () => {
     const large = sampleEntries(1, 1, 14, '', 1_000_000);
-    const disk = new ModelDisk();
+    const disk = new LabDisk();
     const calls = on(disk, { preAllocSize: 65536 });
     await calls.open();
     await calls.recover();
@@ -273,7 +280,7 @@ describe('writing', () => {
   });
 
   it('lets no snapshot count that holds more than the log', async () => {
-    const disk = new ModelDisk();
+    const disk = new LabDisk();
     const calls = on(disk);
     await calls.open();
     await calls.recover();
@@ -320,33 +327,33 @@ describe('log files', () => {
   });
 
   it('have padding only while they are written to', async () => {
-    const disk = new ModelDisk();
+    const disk = new LabDisk();
     const calls = on(disk);
     await calls.open();
     await calls.recover();
     await calls.append(...sampleEntries(1, 1, 2));
-    expect(disk.get(`${V2}/log.100000001`)?.length).toBe(8192);
+    expect(bytesOf(disk, `${V2}/log.100000001`).length).toBe(8192);
     await calls.close();
-    expect(disk.get(`${V2}/log.100000001`)?.equals(logFile(sampleEntries(1, 1, 2)))).toBe(true);
+    expect(bytesOf(disk, `${V2}/log.100000001`).equals(logFile(sampleEntries(1, 1, 2)))).toBe(true);
   });
 });
 
 describe('the end of a store', () => {
   it('is for good: nothing of it reaches the disk after close (faults 4712, 4541, 4502)', async () => {
     for (let waits = 0; waits < 12; waits++) {
-      const disk = new ModelDisk();
+      const disk = new LabDisk();
       const calls = on(disk);
       await calls.open();
       await calls.recover();
       const outcomes = sampleEntries(1, 1, 50).map((entry) => calls.append(entry).catch(() => 'failed'));
       const others = [calls.saveSnapshot(new SampleSource(z(1, 1))), calls.setAcceptedEpoch(1), calls.truncate(ZXID_NONE)];
       const settled = Promise.allSettled([...outcomes, ...others]);
-      for (let i = 0; i < waits; i++) await new Promise((resolve) => setImmediate(resolve));
+      await disk.kernel.sleep(waits * 0.2);
       await calls.close();
       const steps = disk.steps;
       expect(disk.openFiles).toBe(0);
       await settled;
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await disk.kernel.sleep(100);
       expect(disk.steps).toBe(steps);
     }
   });
