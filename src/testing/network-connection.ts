@@ -268,7 +268,7 @@ export class Connection {
   }
 
   received(bytes: Uint8Array): void {
-    this.#switchboard.counts.bytes += bytes.length;
+    this.#switchboard.traffic.bytes += bytes.length;
     this.#switchboard.kernel.trace.mixBytes(bytes);
   }
 

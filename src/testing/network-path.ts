@@ -30,19 +30,19 @@ export interface NetworkSettings extends PathSettings {
   breakAfter: number;
 }
 
-/** What has been put into a network. */
+/** What has happened in a network. */
 export interface NetworkCounts {
   /** Connections that were asked for. */
   connections: number;
   /** Bytes read by processes. */
   bytes: number;
-  /** How often each kind of fault was injected or has happened. */
-  readonly faults: Record<string, number>;
+  /** How often each kind of fault was injected or has happened, by kind. */
+  readonly faults: Map<string, number>;
 }
 
 /** One thing more of a kind of fault. */
-export function countFault(counts: NetworkCounts, kind: string): void {
-  counts.faults[kind] = (counts.faults[kind] ?? 0) + 1;
+export function countFault({ faults }: NetworkCounts, kind: string): void {
+  faults.set(kind, (faults.get(kind) ?? 0) + 1);
 }
 
 /** A time from a range, ms. */

@@ -46,7 +46,7 @@ export interface Source {
 export interface Medium {
   readonly kernel: Kernel;
   readonly settings: NetworkSettings;
-  readonly counts: NetworkCounts;
+  readonly traffic: NetworkCounts;
 }
 
 /** The most that a process gets in one piece, as from libuv, bytes. */
@@ -208,7 +208,7 @@ export class Pipe {
         if (size > 1 && this.#chance.chance(tear)) size = this.#chance.between(1, size);
         this.#unread += size;
         // Copied when the network takes them and not before: whoever changes bytes too early is to be found out.
-        this.#send({ kind: 'data', bytes: write.bytes.slice(write.offset, write.offset + size), at: 0 }, 0);
+        this.#send({ kind: 'data', bytes: Uint8Array.from(write.bytes.subarray(write.offset, write.offset + size)), at: 0 }, 0);
       }
       write.offset += size;
       this.#pending -= size;
@@ -249,7 +249,7 @@ export class Pipe {
       let late = extraDelay;
       if (this.#path.loss > 0 && this.#chance.chance(this.#path.loss)) {
         late += drawTime(this.#chance, this.#medium.settings.retransmit);
-        countFault(this.#medium.counts, 'loss');
+        countFault(this.#medium.traffic, 'network: lost packet');
       }
       this.#time(segment, late);
     }

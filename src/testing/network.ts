@@ -51,7 +51,8 @@ const FIRST_CLIENT_PORT = 32768;
  */
 export class SimNetwork implements Switchboard, NetworkSettings {
   readonly kernel: Kernel;
-  readonly counts: NetworkCounts = { connections: 0, bytes: 0, faults: {} };
+  /** Connections, bytes and faults so far. */
+  readonly traffic: NetworkCounts = { connections: 0, bytes: 0, faults: new Map() };
   latency: Range = { min: 0.1, max: 2 };
   bytesPerMs = 100_000;
   loss = 0;
@@ -104,6 +105,17 @@ export class SimNetwork implements Switchboard, NetworkSettings {
     };
   }
 
+  /** The server with this name or address; 0 if there is none. */
+  serverAt(nameOrAddress: string): number {
+    for (const host of this.#hosts.values()) if (host.name === nameOrAddress || host.address === nameOrAddress) return host.machine.id;
+    return 0;
+  }
+
+  /** Faults injected by kind. */
+  get counts(): ReadonlyMap<string, number> {
+    return this.traffic.faults;
+  }
+
   /** The connections that somebody still has, oldest first. */
   connections(): ConnectionView[] {
     return [...this.#connections].map(({ number, port, client, server, stands }) => ({
@@ -126,7 +138,7 @@ export class SimNetwork implements Switchboard, NetworkSettings {
 
   /** Cuts every path between the groups; with `oneWay` only those from the first to the second. */
   partition(groupA: readonly number[], groupB: readonly number[], options: { oneWay?: boolean } = {}): void {
-    this.#count(options.oneWay ? 'oneWay' : 'partition');
+    this.#count(options.oneWay ? 'one-way partition' : 'partition');
     for (const a of groupA)
       for (const b of groupB) {
         this.#cut(a, b);
@@ -148,7 +160,7 @@ export class SimNetwork implements Switchboard, NetworkSettings {
         if (from !== undefined && from !== host.machine.id) continue;
         this.#isolated.delete(host.machine.id);
         host.unknownUntil = 0;
-        this.slowReader(host.machine.id, Infinity);
+        this.slowReader(host.machine.id, null);
       }
     for (const path of this.#paths.values()) {
       const isMeant =
@@ -157,17 +169,17 @@ export class SimNetwork implements Switchboard, NetworkSettings {
     }
   }
 
-  /** Settings of one direction, instead of the network's, until {@link heal}. */
-  slow(from: number, to: number, settings: Partial<PathSettings>): void {
-    this.#count('slow');
-    this.#path(from, to).override(settings);
+  /** Settings of one direction, instead of the network's, until {@link heal}; null ends it. */
+  slow(from: number, to: number, settings: Partial<PathSettings> | null): void {
+    if (settings !== null) this.#count('slow path');
+    this.#path(from, to).override(settings ?? {});
   }
 
-  /** A server reads each of its connections no faster than this; Infinity ends it. */
-  slowReader(id: number, bytesPerMs: number): void {
-    if (bytesPerMs < Infinity) this.#count('slowReader');
+  /** A server reads each of its connections no faster than this; null ends it. */
+  slowReader(id: number, bytesPerMs: number | null): void {
+    if (bytesPerMs !== null) this.#count('slow reader');
     const host = this.#host(id);
-    host.readRate = bytesPerMs;
+    host.readRate = bytesPerMs ?? Infinity;
     for (const end of this.#endsAt(host)) end.in.hurry();
   }
 
@@ -188,7 +200,7 @@ export class SimNetwork implements Switchboard, NetworkSettings {
   /** Nobody finds the host by its name, for so long or until {@link heal}: look-ups and connects by it fail. */
   failLookups(hostName: string, ms = Infinity): void {
     for (const host of this.#hosts.values()) if (host.name === hostName) host.unknownUntil = this.kernel.now + ms;
-    this.#count('lookups');
+    this.#count('lookup failures');
   }
 
   /**
@@ -210,7 +222,7 @@ export class SimNetwork implements Switchboard, NetworkSettings {
   }
 
   #count(kind: string): void {
-    countFault(this.counts, kind);
+    countFault(this.traffic, `network: ${kind}`);
   }
 
   // ---- what connections ask ----
@@ -250,7 +262,7 @@ export class SimNetwork implements Switchboard, NetworkSettings {
     const from = machine.id;
     const there = this.#path(from, target.machine.id);
     const back = this.#path(target.machine.id, from);
-    const number = ++this.counts.connections;
+    const number = ++this.traffic.connections;
     const chance = this.#chance.fork(`connection ${number}`);
     const clientPort = host.nextPort++;
     if (host.nextPort > 65535) host.nextPort = FIRST_CLIENT_PORT;
@@ -316,7 +328,7 @@ export class SimNetwork implements Switchboard, NetworkSettings {
       if (other.address === name) return other;
       if (other.name === name) {
         if (this.kernel.now >= other.unknownUntil) return other;
-        this.#count('lookup failed');
+        this.#count('failed lookup');
         return null;
       }
     }
