@@ -1,0 +1,48 @@
+import type Long from 'long';
+import type { ServerSpec } from '../../node/api.ts';
+import type { LogEntry } from '../../zab/entry.ts';
+import { QuorumRules } from '../../zab/quorum.ts';
+import { Panel } from '../panel.ts';
+import { Acks } from './acks.ts';
+import { Commits } from './commits.ts';
+import { Deliveries } from './deliveries.ts';
+import { Digests } from './digests.ts';
+import { EpochRules } from './epochs.ts';
+import { Leadership } from './leadership.ts';
+import { Ledger, type Report } from './ledger.ts';
+import { Sessions } from './sessions.ts';
+
+/** All rules of Zab and of the tree, checked at every event. */
+export class Checks extends Panel {
+  readonly #ledger: Ledger;
+
+  /** @param report gets every rule that is broken, in the moment; what comes after the first may be its consequence */
+  constructor(servers: readonly Pick<ServerSpec, 'id' | 'role' | 'weight' | 'group'>[], report: Report) {
+    const quorum = new QuorumRules(servers.filter((server) => server.role !== 'observer'));
+    const ledger = new Ledger(report);
+    const deliveries = new Deliveries(ledger);
+    const epochs = new EpochRules(ledger);
+    // What a rule asks of another one must have heard of the event before it.
+    super([
+      ledger,
+      epochs,
+      deliveries,
+      new Commits(ledger, deliveries, quorum),
+      new Acks(ledger, epochs),
+      new Leadership(ledger, quorum),
+      new Digests(ledger, deliveries),
+      new Sessions(ledger, deliveries),
+    ]);
+    this.#ledger = ledger;
+  }
+
+  /** The server's disk is damaged: until it serves again, nothing is held against what it has forgotten. Say so before its process ends. */
+  forgot(server: number): void {
+    this.#ledger.forgot(server);
+  }
+
+  /** Tells of history that is on disks before the run begins: entries that follow each other, the first right behind `after`. An entry without bytes may hold anything. */
+  preload(after: Long, entries: readonly LogEntry[]): void {
+    this.#ledger.preload(after, entries);
+  }
+}
