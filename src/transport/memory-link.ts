@@ -1,3 +1,4 @@
+import type { SyncRequest, WriteRequest } from '../model/records.ts';
 import type { Clock, TimerHandle } from '../seams/clock.ts';
 import type { QuorumLink, QuorumLinkHandler } from '../seams/transport.ts';
 import type { QuorumMessage } from '../zab/messages.ts';
@@ -19,6 +20,8 @@ export interface Fabric {
 export interface LinkOwner {
   readonly id: number;
   readonly isClosed: boolean;
+  /** The largest packet that it takes from a learner, bytes. */
+  readonly maxPacket: number;
 }
 
 /** Where a pipe delivers. `end` comes once, behind everything else. */
@@ -148,6 +151,8 @@ export class MemoryLink implements QuorumLink {
   readonly #out: Pipe<QuorumMessage>;
   #peer: MemoryLink | null = null;
   #handler: QuorumLinkHandler | null;
+  /** What a learner sends is bounded, what a leader sends is not. */
+  #maxPacket = Number.POSITIVE_INFINITY;
   #closed = false;
 
   constructor(fabric: Fabric, owner: LinkOwner, other: number, handler: QuorumLinkHandler | null) {
@@ -174,13 +179,20 @@ export class MemoryLink implements QuorumLink {
     const peer = new MemoryLink(this.#fabric, target, this.owner.id, null);
     this.#peer = peer;
     peer.#peer = this;
-    peer.#handler = incoming(peer);
+    peer.#maxPacket = target.maxPacket;
+    const handler = incoming(peer);
+    if (!peer.#closed) peer.#handler = handler;
     peer.#out.open();
     this.#out.open();
   }
 
   receive(batch: readonly QuorumMessage[]): void {
-    if (!this.#closed) this.#handler?.messages(batch);
+    if (this.#closed) return;
+    const tooLarge = this.#maxPacket === Number.POSITIVE_INFINITY ? -1 : batch.findIndex((m) => packetData(m) > this.#maxPacket);
+    if (tooLarge !== 0) this.#handler?.messages(tooLarge < 0 ? batch : batch.slice(0, tooLarge));
+    if (tooLarge < 0 || this.#closed) return;
+    this.#peer?.fail('closed by the other side');
+    this.fail(`bad input: packet data of ${packetData(batch[tooLarge])} bytes, limit ${this.#maxPacket}`);
   }
 
   send(message: QuorumMessage): void {
@@ -212,12 +224,25 @@ export class MemoryLink implements QuorumLink {
   }
 }
 
+/** Bytes of a packet around its data. */
+const PACKET_HEAD = 20;
+
 /** About the bytes that a message would take on the wire. */
-function messageSize(message: QuorumMessage): number {
-  if ('entry' in message) return 28 + message.entry.bytes.length;
-  if ('request' in message) return 60 + (message.request.body?.length ?? 100);
-  if (!('nodes' in message)) return 24;
+const messageSize = (message: QuorumMessage): number => PACKET_HEAD + packetData(message);
+
+/** Bytes of a message's data on the wire: exact where it is in bytes already, else about. */
+function packetData(message: QuorumMessage): number {
+  if ('entry' in message) return message.entry.bytes.length;
+  if ('request' in message) return 16 + (message.request.body?.length ?? recordSize(message.request.record));
+  if ('touches' in message) return 12 * (message.touches?.length ?? 0);
+  if (!('nodes' in message)) return 20;
   let size = 0;
   for (const node of message.nodes) size += 76 + node.path.length + (node.data?.length ?? 0);
   return size;
+}
+
+function recordSize(record: WriteRequest | SyncRequest | null): number {
+  if (record === null) return 0;
+  if (record.op === 14) return record.ops.reduce((size, op) => size + recordSize(op), 4);
+  return 50 + ('path' in record ? record.path.length : 0) + ('data' in record ? (record.data?.length ?? 0) : 0);
 }

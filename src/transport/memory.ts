@@ -130,7 +130,7 @@ class Hub implements Fabric {
   leave(node: MemoryNode): void {
     this.nodes.delete(node.id);
     for (const link of [...this.links]) if (link.owner === node) link.close('the transport closed');
-    for (const pair of this.pairs.values()) if (pair.a === node.id || pair.b === node.id) pair.down();
+    for (const pair of this.pairs.values()) if (pair.a === node.id || pair.b === node.id) pair.leave(node.id);
   }
 
   retryElections(): void {
@@ -142,7 +142,8 @@ class Hub implements Fabric {
 class ElectionPair {
   #up = false;
   #connecting = false;
-  #wanted = false;
+  /** The servers, of those on the network, that have asked for it. */
+  readonly #wantedBy = new Set<number>();
   #pipes: Pipe<ElectionMessage>[] = [];
 
   constructor(
@@ -161,10 +162,10 @@ class ElectionPair {
 
   /** Starts to connect for `from`, unless it is on the way. */
   connect(from: number): void {
-    this.#wanted = true;
-    if (this.#up || this.#connecting) return;
     const node = this.network.node(from);
     if (node === undefined) return;
+    this.#wantedBy.add(from);
+    if (this.#up || this.#connecting) return;
     this.#connecting = true;
     const to = from === this.a ? this.b : this.a;
     const stalled = this.network.barrier(from, to) === 'stall';
@@ -175,7 +176,7 @@ class ElectionPair {
       const there = this.network.node(to);
       if (this.network.node(from) !== node) {
         // The one who wanted it has left in between; the other side may want it still.
-        if (there !== undefined) this.connect(to);
+        this.retry();
       } else if (there === undefined || this.network.barrier(from, to) !== undefined) {
         node.handler.electionLink(to, false);
       } else {
@@ -186,7 +187,14 @@ class ElectionPair {
 
   /** The network has changed: another attempt for a link that somebody wants. */
   retry(): void {
-    if (this.#wanted && !this.#up) this.connect(this.network.node(this.a) === undefined ? this.b : this.a);
+    if (this.#up) return;
+    for (const id of this.#wantedBy) return this.connect(id);
+  }
+
+  /** A server has left: what it asked for does not count any more. */
+  leave(id: number): void {
+    this.#wantedBy.delete(id);
+    this.down();
   }
 
   down(): void {
@@ -210,8 +218,10 @@ class ElectionPair {
     ]) {
       const node = this.network.node(self);
       node?.handler.electionLink(peer, true);
+      // It may have closed in that call.
+      if (!this.#up) return;
       const message = node?.lastElection(peer);
-      if (this.#up && message !== undefined) this.send(self, message);
+      if (message !== undefined) this.send(self, message);
     }
   }
 
@@ -233,6 +243,7 @@ class MemoryNode implements OpenTransport, LinkOwner {
   readonly id: number;
   readonly handler: TransportHandler;
   readonly connectTimeout: number;
+  readonly maxPacket: number;
   readonly #network: Hub;
   readonly #peers: ReadonlySet<number>;
   /** The last message to each peer: what waits for a link is always this one. */
@@ -243,6 +254,7 @@ class MemoryNode implements OpenTransport, LinkOwner {
     this.#network = network;
     this.id = options.self.id;
     this.connectTimeout = options.connectTimeout;
+    this.maxPacket = options.maxPacket;
     this.handler = handler;
     this.#peers = new Set(options.servers.map((server) => server.id).filter((id) => id !== this.id));
   }
