@@ -1,0 +1,130 @@
+import type { Chance } from './chance.ts';
+
+/**
+ * The faults that can be drawn:
+ * - crash: a process is killed and started again; powerLoss: with its machine; crashAtStep: at one single step of its disk; crashAll: everybody at once
+ * - restartNode: the node is stopped in good order and started again in the same process
+ * - pause: an event loop stands still
+ * - partition, oneWay, isolate: what is sent is held up; reset: connections break, in the middle of a frame; loss: lost packets, so late data
+ * - slowLink, slowReader, slowDisk
+ * - diskError: one operation fails with EIO or ENOSPC; diskFull: all writes for a while
+ * - lyingDisk: syncs that do nothing, then a power loss; bitRot: one bit of what is stored flips while the server is down
+ * - clockJump: the wall clock; clockDrift: the monotonic one
+ * - lookupFailure: a host name cannot be resolved
+ */
+export const FAULT_KINDS = [
+  'crash',
+  'powerLoss',
+  'crashAtStep',
+  'crashAll',
+  'restartNode',
+  'pause',
+  'partition',
+  'oneWay',
+  'isolate',
+  'reset',
+  'loss',
+  'slowLink',
+  'slowReader',
+  'slowDisk',
+  'diskError',
+  'diskFull',
+  'lyingDisk',
+  'bitRot',
+  'clockJump',
+  'clockDrift',
+  'lookupFailure',
+] as const;
+
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** One fault to come: plain data, so that a plan can be kept, thinned out and used again. */
+export interface Fault {
+  /** Simulated ms since the plan's beginning. */
+  readonly at: number;
+  readonly kind: FaultKind;
+  /** Whom it hits: the server, or one side of a partition, or the two ends of a link. */
+  readonly servers: readonly number[];
+  /** How long it lasts, or the process stays down, ms. */
+  readonly ms: number;
+  /** crashAtStep, diskError: how many disk steps from then; clockJump: ms; clockDrift: parts per thousand of the true speed; slow ones: bytes per ms or ms. */
+  readonly amount: number;
+  /** crashAtStep: before, torn or after; diskError: EIO or ENOSPC; crashAll: process or power. */
+  readonly how: string;
+}
+
+/** What a plan is drawn for. */
+export interface FaultMix {
+  /** Kinds to draw from. @default all */
+  readonly kinds?: readonly FaultKind[];
+  /** Faults in ten simulated seconds, on average. @default 5 */
+  readonly density?: number;
+  /** The longest that one fault lasts, ms. @default 5000 */
+  readonly longest?: number;
+}
+
+/** Draws the faults of `duration` ms, in the order of time. */
+export function drawFaults(chance: Chance, servers: readonly number[], duration: number, mix: FaultMix = {}): Fault[] {
+  const { kinds = FAULT_KINDS, density = 5, longest = 5000 } = mix;
+  const count = Math.round((duration * density) / 10_000);
+  const faults = Array.from({ length: count }, () => drawOne(chance, servers, duration, kinds, longest));
+  return faults.sort((a, b) => a.at - b.at);
+}
+
+function drawOne(chance: Chance, servers: readonly number[], duration: number, kinds: readonly FaultKind[], longest: number): Fault {
+  const kind = chance.pick(kinds);
+  const at = chance.below(Math.max(1, duration));
+  // Short ones are more frequent: a fault that comes in the middle of something is worth more than one that outlasts everything.
+  const ms = chance.between(1, Math.max(1, chance.pick([10, 100, 500, longest])));
+  return { at, kind, ms, servers: drawServers(chance, servers, kind), ...drawDetail(chance, kind) };
+}
+
+function drawServers(chance: Chance, servers: readonly number[], kind: FaultKind): number[] {
+  const mixed = chance.shuffle(servers);
+  switch (kind) {
+    case 'crashAll':
+      return mixed;
+    case 'partition':
+    case 'oneWay':
+      return mixed.slice(0, chance.between(1, Math.max(1, servers.length - 1)));
+    case 'reset':
+    case 'slowLink':
+    case 'loss':
+      return mixed.slice(0, 2);
+    default:
+      return mixed.slice(0, 1);
+  }
+}
+
+function drawDetail(chance: Chance, kind: FaultKind): { amount: number; how: string } {
+  switch (kind) {
+    case 'crashAtStep':
+      return {
+        amount: chance.between(1, chance.pick([3, 30, 300])),
+        how: `${chance.pick(['before', 'torn', 'after'])} ${chance.pick(['process', 'power'])}`,
+      };
+    case 'crashAll':
+      return { amount: chance.between(0, 500), how: chance.pick(['process', 'power']) };
+    case 'diskError':
+      return { amount: chance.between(1, chance.pick([3, 30])), how: chance.pick(['EIO', 'ENOSPC']) };
+    case 'clockJump':
+      return { amount: chance.pick([-3_600_000, -5000, 5000, 3_600_000]), how: '' };
+    case 'clockDrift':
+      return { amount: chance.between(900, 1100), how: '' };
+    case 'slowLink':
+    case 'slowReader':
+      return { amount: chance.pick([1, 10, 100]), how: '' };
+    case 'slowDisk':
+      return { amount: chance.pick([5, 50, 300]), how: '' };
+    case 'loss':
+      return { amount: chance.between(1, 30), how: '' };
+    default:
+      return { amount: 0, how: '' };
+  }
+}
+
+/** A fault in a few words. */
+export function describeFault({ at, kind, servers, ms, amount, how }: Fault): string {
+  const more = [how, amount === 0 ? '' : String(amount)].filter((text) => text !== '').join(' ');
+  return `${(at / 1000).toFixed(3)} s: ${kind} ${servers.join(',')} for ${ms} ms${more === '' ? '' : ` (${more})`}`;
+}

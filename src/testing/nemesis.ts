@@ -1,0 +1,270 @@
+import { Chance } from './chance.ts';
+import { describeFault, type Fault } from './faults.ts';
+import type { Simulation } from './simulation.ts';
+
+/** How often a server whose node has ended by itself is looked for, and how long it may then stay down, ms. */
+const LOOK = 200;
+
+/**
+ * Carries out a plan of faults, and ends each in its time; starts again what has ended by itself, as the supervisor of a process does.
+ *
+ * Zab promises nothing to a server whose disk forgets what it had synced. A disk that lies or rots is therefore only let loose while the others are well and have everything, and until
+ * that server is whole again nothing else happens: that is what an operator who replaces a disk must see to as well.
+ */
+export class Nemesis {
+  /** How many faults of each kind have happened. */
+  readonly injected = new Map<string, number>();
+  /** Faults of the plan that were left out, because a disk was being replaced. */
+  skipped = 0;
+  readonly #sim: Simulation;
+  readonly #chance: Chance;
+  /** Ends what lasts, and how many ms are left for it. */
+  readonly #lasting = new Set<() => void>();
+  /** Servers that must not be started now: a fault keeps them down. */
+  readonly #down = new Set<number>();
+  /** The server whose disk has forgotten something and that is not whole again. */
+  #forgetful: number | null = null;
+  /** It is past the moment at which it forgets. */
+  #hasForgotten = false;
+  #active = true;
+
+  constructor(sim: Simulation) {
+    this.#sim = sim;
+    this.#chance = new Chance(sim.seed, 'nemesis');
+  }
+
+  /** False while a server's disk has forgotten something that it has not got back. */
+  get isWhole(): boolean {
+    return this.#forgetful === null;
+  }
+
+  /** Begins with a plan, now. */
+  begin(faults: readonly Fault[]): void {
+    for (const fault of faults) this.#later(fault.at, () => this.#inject(fault));
+    this.#supervise();
+  }
+
+  /** No more faults, and what lasts ends; everybody runs again but for `dead`: these are and stay down. */
+  end(dead: readonly number[] = []): void {
+    const { servers } = this.#sim;
+    this.#active = false;
+    for (const end of [...this.#lasting]) end();
+    this.#lasting.clear();
+    if (!this.#hasForgotten) this.#forgetful = null;
+    for (const id of servers) this.#sim.disk(id).heal();
+    this.#sim.network.heal();
+    this.#down.clear();
+    for (const id of dead) {
+      this.#down.add(id);
+      this.#sim.crash(id);
+    }
+    for (const id of servers) if (!this.#down.has(id)) this.#sim.restart(id);
+  }
+
+  #later(ms: number, run: () => void): void {
+    this.#sim.kernel.after(ms, null, 'fault', () => {
+      if (this.#active) run();
+    });
+  }
+
+  /** Begins something that ends after `ms`, or with all faults. */
+  #last(ms: number, end: () => void): void {
+    const once = (): void => {
+      if (this.#lasting.delete(once)) end();
+    };
+    this.#lasting.add(once);
+    this.#later(ms, once);
+  }
+
+  #supervise(): void {
+    this.#sim.kernel.after(LOOK, null, 'look', () => {
+      for (const id of this.#sim.servers) {
+        if (this.#sim.isUp(id) || this.#down.has(id)) continue;
+        // A damaged disk that refuses to start is replaced by an empty one.
+        if (this.#forgetful === id && this.#sim.errorOf(id) !== null) this.#sim.disk(id).remove('/data');
+        this.#sim.restart(id);
+      }
+      const id = this.#forgetful;
+      if (id !== null && this.#hasForgotten && this.#sim.isUp(id) && this.#sim.node(id).serving) this.#forgetful = null;
+      this.#supervise();
+    });
+  }
+
+  #inject(fault: Fault): void {
+    if (this.#forgetful !== null) {
+      this.skipped++;
+      return;
+    }
+    if (!this.#carryOut(fault)) return;
+    this.#sim.kernel.note(0, () => `fault: ${describeFault(fault)}`);
+    this.injected.set(fault.kind, (this.injected.get(fault.kind) ?? 0) + 1);
+  }
+
+  /** False: there was nothing that it could hit. */
+  #carryOut(fault: Fault): boolean {
+    const { servers, kind } = fault;
+    switch (kind) {
+      case 'crash':
+      case 'powerLoss':
+        return this.#crash(servers[0], fault.ms, kind === 'powerLoss');
+      case 'crashAll':
+        return servers.map((id, i) => this.#crash(id, fault.ms + i * fault.amount, fault.how === 'power')).some((hit) => hit);
+      case 'crashAtStep':
+        return this.#crashAtStep(fault);
+      case 'restartNode':
+        return this.#restartNode(servers[0], fault.ms);
+      case 'pause':
+        this.#sim.pause(servers[0], fault.ms);
+        return true;
+      case 'clockJump':
+        this.#sim.machine(servers[0]).jumpWall(fault.amount);
+        return true;
+      case 'clockDrift':
+        this.#sim.machine(servers[0]).setClockRate(fault.amount / 1000);
+        this.#last(fault.ms, () => this.#sim.machine(servers[0]).setClockRate(1));
+        return true;
+      case 'slowDisk':
+      case 'diskError':
+      case 'diskFull':
+      case 'lyingDisk':
+      case 'bitRot':
+        return this.#disk(fault);
+      default:
+        return this.#network(fault);
+    }
+  }
+
+  // ---- processes ----
+
+  #crash(id: number, ms: number, power: boolean): boolean {
+    if (!this.#sim.machine(id).up) return false;
+    this.#sim.crash(id, { power });
+    this.#keepDown(id, ms);
+    return true;
+  }
+
+  #keepDown(id: number, ms: number): void {
+    this.#down.add(id);
+    this.#last(ms, () => {
+      this.#down.delete(id);
+      this.#sim.restart(id);
+    });
+  }
+
+  #crashAtStep({ servers: [id], amount, how, ms }: Fault): boolean {
+    const [when, what] = how.split(' ');
+    this.#sim.disk(id).crashAt(amount, when as 'before' | 'torn' | 'after', () => {
+      if (this.#active) this.#crash(id, ms, what === 'power');
+    });
+    return true;
+  }
+
+  #restartNode(id: number, ms: number): boolean {
+    if (!this.#sim.isUp(id)) return false;
+    this.#down.add(id);
+    // The process may die while its node stops: then it stays down for as long.
+    const stopped = (): void => this.#keepDown(id, ms);
+    this.#sim.stop(id, { node: true }).then(stopped, stopped);
+    return true;
+  }
+
+  // ---- disks ----
+
+  #disk(fault: Fault): boolean {
+    const {
+      servers: [id],
+      kind,
+      amount,
+      how,
+      ms,
+    } = fault;
+    const disk = this.#sim.disk(id);
+    switch (kind) {
+      case 'slowDisk': {
+        const { latency } = disk;
+        disk.latency = { cached: latency.cached, durable: [latency.durable[0], Math.max(latency.durable[0], amount)] };
+        this.#last(ms, () => {
+          disk.latency = latency;
+        });
+        return true;
+      }
+      case 'diskError':
+        disk.failOn(amount, how as 'EIO' | 'ENOSPC', 1);
+        return true;
+      case 'diskFull':
+        disk.full = true;
+        this.#last(ms, () => {
+          disk.full = false;
+        });
+        return true;
+      case 'lyingDisk':
+        return this.#forget(id, ms, () => {
+          disk.lying = true;
+        });
+      default:
+        return this.#forget(id, ms, () => {});
+    }
+  }
+
+  /** A disk that forgets: only while everything else is well. */
+  #forget(id: number, ms: number, begin: () => void): boolean {
+    const { leader, servers } = this.#sim;
+    const allWell = servers.every((other) => this.#sim.isUp(other) && this.#sim.node(other).serving);
+    if (!allWell || leader === undefined || leader === id || this.#lasting.size > 0 || this.#sim.participants.length < 3) return false;
+    this.#forgetful = id;
+    this.#hasForgotten = false;
+    begin();
+    const disk = this.#sim.disk(id);
+    this.#later(ms, () => {
+      this.#hasForgotten = true;
+      this.#sim.checks.forgot(id);
+      this.#sim.crash(id, { power: true });
+      disk.lying = false;
+      for (let bits = this.#chance.between(0, 2); bits > 0; bits--) disk.rot();
+      this.#sim.restart(id);
+    });
+    return true;
+  }
+
+  // ---- network ----
+
+  #network({ servers, kind, amount, ms }: Fault): boolean {
+    const { network, servers: all } = this.#sim;
+    const others = all.filter((id) => !servers.includes(id));
+    const [a, b] = servers;
+    switch (kind) {
+      case 'partition':
+      case 'isolate':
+      case 'oneWay': {
+        if (others.length === 0) return false;
+        this.#sim.partition(servers, others, { oneWay: kind === 'oneWay' });
+        this.#last(ms, () => {
+          for (const x of servers) for (const y of others) network.heal(x, y);
+        });
+        return true;
+      }
+      case 'reset':
+        if (b !== undefined) network.reset(a, b);
+        return b !== undefined;
+      case 'loss':
+      case 'slowLink': {
+        if (b === undefined) return false;
+        const override = kind === 'loss' ? { loss: amount / 100 } : { bytesPerMs: amount };
+        network.slow(a, b, override);
+        network.slow(b, a, override);
+        this.#last(ms, () => {
+          network.slow(a, b, null);
+          network.slow(b, a, null);
+        });
+        return true;
+      }
+      case 'slowReader':
+        network.slowReader(a, amount);
+        this.#last(ms, () => network.slowReader(a, null));
+        return true;
+      default:
+        network.failLookups(`server${a}`, ms);
+        return true;
+    }
+  }
+}

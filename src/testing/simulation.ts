@@ -1,0 +1,343 @@
+import type { EnsembleNode, EnsembleOptions, ServerSpec, Session, SessionOptions } from '../node/api.ts';
+import type { Clock } from '../seams/clock.ts';
+import { fileStorage } from '../storage/file-storage.ts';
+import { tcpTransport } from '../transport/tcp.ts';
+import type { ZnodeTree } from '../tree/tree.ts';
+import { awaitable } from './awaitable.ts';
+import { Chance } from './chance.ts';
+import { Checks } from './checks/all.ts';
+import { SimDisk } from './disk.ts';
+import { DurableEnds } from './durable.ts';
+import { Kernel } from './kernel.ts';
+import { Machine } from './machine.ts';
+import { SimNetwork } from './network.ts';
+import { Panel } from './panel.ts';
+import { type Probe, Violation } from './probe.ts';
+import type { Program } from './program.ts';
+import { SimServer } from './server.ts';
+import type { SendFilter } from './taps.ts';
+import { formatLine, Trace } from './trace.ts';
+
+const QUORUM_PORT = 2888;
+const ELECTION_PORT = 3888;
+
+/** What the servers of a simulated ensemble have in common: everything of {@link EnsembleOptions} that is not simulated. */
+export type SharedOptions = Omit<EnsembleOptions, 'id' | 'servers' | 'transport' | 'storage' | 'clock' | 'random' | 'logger'>;
+
+/** A server of a simulated ensemble. */
+export type SimulatedServer = Pick<ServerSpec, 'id' | 'role' | 'weight' | 'group'>;
+
+/** Times in simulated milliseconds. */
+export interface SimulationOptions {
+  /** Everything that chance decides comes from it: a whole number from 0 to 2^53 - 1. */
+  readonly seed: number;
+  /** How many participants, or all servers one by one. @default 3 */
+  readonly servers?: number | readonly SimulatedServer[];
+  /** How many observers, behind the participants. @default 0 */
+  readonly observers?: number;
+  /** Options of every node. @default those of `createEnsembleNode`, with `digest: true` */
+  readonly ensemble?: SharedOptions;
+  /** How long a piece of data takes from one server to another, from and to. @default [0.1, 2] */
+  readonly latency?: readonly [number, number];
+  /** How long a disk takes to make something durable, from and to. @default [0.05, 1] */
+  readonly diskLatency?: readonly [number, number];
+  /** Sizes of the log files, bytes. @default 65536 each */
+  readonly preAllocSize?: number;
+  readonly logSizeLimit?: number;
+  /** Lines of the story that are kept. @default 1000 */
+  readonly story?: number;
+  /** More events than this are a failure: something goes on for ever. @default 20000000 */
+  readonly maxEvents?: number;
+}
+
+/** How {@link Simulation.partition} cuts. */
+export interface PartitionOptions {
+  /** Only what the first group sends to the second is held up. @default false */
+  readonly oneWay?: boolean;
+}
+
+/**
+ * A whole ensemble in this process: real nodes with the real TCP codecs and the real file storage, on simulated sockets, files and clocks. All that chance decides comes from one seed,
+ * so the same calls with the same seed give the same run, event for event.
+ *
+ * Time stands still unless somebody waits: for a promise of this object, or of the nodes and sessions it gives out. The rules of Zab and of the tree are checked at
+ * every event; when one is broken, everything that waits rejects with a {@link Violation}.
+ */
+export class Simulation implements Disposable {
+  readonly seed: number;
+  readonly kernel: Kernel;
+  readonly network: SimNetwork;
+  /** Ids of all servers, participants first. */
+  readonly servers: readonly number[];
+  readonly participants: readonly number[];
+  /** The simulation's own clock: true time, without drift, that no crash stops. */
+  readonly clock: Clock;
+  /** Chance for the caller's own use; a stream of its own. */
+  readonly chance: Chance;
+  readonly checks: Checks;
+  /** Where each server's durable history ends. */
+  readonly durable = new DurableEnds();
+  readonly #servers = new Map<number, SimServer>();
+  readonly #probes: Panel;
+  /** The tick of every node, ms. */
+  readonly tickTime: number;
+  #filter: SendFilter | null = null;
+
+  constructor(options: SimulationOptions) {
+    const { seed } = options;
+    if (!Number.isSafeInteger(seed) || seed < 0)
+      throw new RangeError(`seed must be a whole number from 0 to 2^53 - 1, not ${String(seed)}`);
+    this.seed = seed;
+    this.kernel = new Kernel(new Trace(options.story ?? 1000), options.maxEvents ?? 20_000_000);
+    const root = new Chance(seed, 'simulation');
+    this.chance = root.fork('caller');
+    const specs = specsOf(options);
+    this.servers = specs.map((spec) => spec.id);
+    this.participants = specs.filter((spec) => spec.role !== 'observer').map((spec) => spec.id);
+    this.clock = new Machine(this.kernel, 0).clock;
+    this.network = new SimNetwork(this.kernel, root.fork('network'));
+    const [min, max] = options.latency ?? [0.1, 2];
+    this.network.latency = { min, max };
+    this.checks = new Checks(specs, (violation) => this.kernel.fail(violation));
+    this.#probes = new Panel([this.checks, this.durable]);
+    this.tickTime = options.ensemble?.tickTime ?? 2000;
+    for (const spec of specs) this.#servers.set(spec.id, this.#newServer(spec, specs, options, root));
+  }
+
+  #newServer(spec: ServerSpec, servers: readonly ServerSpec[], options: SimulationOptions, root: Chance): SimServer {
+    const { kernel } = this;
+    const chance = root.fork(`server ${spec.id}`);
+    // No two servers' monotonic clocks have anything in common.
+    const machine = new Machine(kernel, spec.id, chance.below(1_000_000));
+    const disk = new SimDisk(machine, chance.fork('disk'));
+    const [min, max] = options.diskLatency ?? [0.05, 1];
+    disk.latency = { cached: [min / 10, min], durable: [min, max] };
+    const sockets = this.network.attach(machine, spec.host);
+    const { preAllocSize = 65536, logSizeLimit = 65536 } = options;
+    return new SimServer({
+      spec,
+      machine,
+      disk,
+      chance,
+      tapped: {
+        id: spec.id,
+        kernel,
+        probe: this.#probes,
+        idOfHost: (host) => this.network.serverAt(host),
+        filter: () => this.#filter,
+      },
+      options: { digest: true, ...options.ensemble, servers },
+      transport: () => tcpTransport({ sockets }),
+      storage: () => fileStorage({ dataDir: '/data', fs: disk, preAllocSize, logSizeLimit }),
+    });
+  }
+
+  // ---- looking ----
+
+  /** Simulated milliseconds since the beginning. */
+  get now(): number {
+    return this.kernel.now;
+  }
+
+  /** A digest over every event so far: equal for equal runs. */
+  get digest(): string {
+    return this.kernel.trace.digest;
+  }
+
+  /** What has ended the simulation; null while it is fine. */
+  get failure(): Error | null {
+    return this.kernel.failure;
+  }
+
+  /** The last lines of what happened, for people. */
+  story(lines = 50): string {
+    const kept = this.kernel.trace.lines();
+    return kept.slice(-lines).map(formatLine).join('\n');
+  }
+
+  /** Whether the server's process runs and its node has not ended. */
+  isUp(id: number): boolean {
+    return this.#server(id).node !== null;
+  }
+
+  /** The node of the process that runs now. Throws while there is none. */
+  node(id: number): EnsembleNode {
+    const server = this.#server(id);
+    if (server.node === null) throw new Error(`server ${id} is down${server.error === null ? '' : `: ${server.error.message}`}`);
+    return awaitable(server.node, this.kernel, server.machine);
+  }
+
+  /** What ended the server's last node by itself, such as a disk error; null if nothing did. */
+  errorOf(id: number): Error | null {
+    return this.#server(id).error;
+  }
+
+  /** The id of the server that leads; of the latest epoch, if a deposed one does not know yet. Undefined when nobody does. */
+  get leader(): number | undefined {
+    const leading = [...this.#servers.values()].filter(({ node }) => node?.role === 'leading' && node.serving);
+    leading.sort((a, b) => b.node!.epoch - a.node!.epoch);
+    return leading[0]?.id;
+  }
+
+  /** The tree that a server shows. Throws while its node is down. */
+  treeOf(id: number): ZnodeTree {
+    const { tree } = this.#server(id);
+    if (tree === null) throw new Error(`server ${id} is down`);
+    return tree;
+  }
+
+  /** Whether a server serves, with this leader. */
+  serves(id: number, leader: number): boolean {
+    const { node } = this.#server(id);
+    return node?.serving === true && node.leaderId === leader;
+  }
+
+  /** The disk of a server, to look into and to break. */
+  disk(id: number): SimDisk {
+    return this.#server(id).disk;
+  }
+
+  /** The machine of a server: its clocks and pauses. */
+  machine(id: number): Machine {
+    return this.#server(id).machine;
+  }
+
+  // ---- waiting ----
+
+  /** Boots every server that is down and waits until all serve. */
+  async start(within = 30 * this.tickTime): Promise<void> {
+    for (const server of this.#servers.values()) this.restart(server.id);
+    await this.settled(within);
+  }
+
+  /** Resolves when every server that is up serves. */
+  async settled(within = 30 * this.tickTime): Promise<void> {
+    const late = (): SimServer[] => [...this.#servers.values()].filter(({ node }) => node !== null && !node.serving);
+    const says = (): string => `serving (${late().map((s) => `server ${s.id} is ${s.node!.role}`)})`;
+    await this.kernel.until(() => late().length === 0, within, says);
+  }
+
+  /** Lets simulated time pass. */
+  advance(ms: number): Promise<void> {
+    return this.kernel.sleep(ms);
+  }
+
+  /** Resolves as soon as the condition holds, which is looked at after every event. Rejects when that takes longer than `within` simulated ms. */
+  until(condition: () => boolean, within = 60_000): Promise<void> {
+    return this.kernel.until(condition, within, () => condition.toString());
+  }
+
+  /** Runs the simulation until the promise is settled, or that of the function: for promises that are not of this object. */
+  run<T>(work: Promise<T> | (() => Promise<T>)): Promise<T> {
+    return this.kernel.keepRunning(typeof work === 'function' ? work() : work);
+  }
+
+  /** Opens a session at a server. */
+  openSession(id: number, options?: SessionOptions): Promise<Session> {
+    return this.node(id).openSession(options);
+  }
+
+  // ---- processes ----
+
+  /**
+   * Runs code in the process of a server: now, if it is up, and after each start of its node. With the process it dies. An error it throws ends the simulation as a failure.
+   */
+  spawn(id: number, program: (program: Program) => Promise<void>): void {
+    this.#server(id).install((context) => {
+      program(context).catch((error: unknown) => this.kernel.fail(error instanceof Error ? error : new Error(String(error))));
+    });
+  }
+
+  /** The process dies at once, as by kill -9; with `power` the machine goes too, and loses what was not synced to disk. */
+  crash(id: number, options: { power?: boolean } = {}): void {
+    const server = this.#server(id);
+    if (!server.machine.up) return;
+    const how = options.power ? 'power' : 'process';
+    this.network.crashed(server.machine, how);
+    server.crash(how);
+  }
+
+  /** Stops the node in good order; with `node: true` the process goes on and {@link restart} starts a node in it, otherwise it ends. */
+  async stop(id: number, options: { node?: boolean } = {}): Promise<void> {
+    const server = this.#server(id);
+    if (server.node !== null) await this.node(id).stop();
+    if (!options.node) this.crash(id);
+  }
+
+  /** Starts the server again, with what its disk has. Does nothing if it is up. */
+  restart(id: number): void {
+    const server = this.#server(id);
+    if (server.node !== null) return;
+    if (server.error !== null) this.crash(id);
+    if (server.machine.up) server.startNode();
+    else server.boot();
+  }
+
+  /** The event loop of the server stands still for so long; what comes in waits. */
+  pause(id: number, ms: number): void {
+    this.kernel.note(id, `stands still for ${ms} ms`);
+    this.machine(id).pause(ms);
+  }
+
+  // ---- network ----
+
+  /** Holds up everything between two groups of servers until {@link heal}. */
+  partition(groupA: readonly number[], groupB: readonly number[], options: PartitionOptions = {}): void {
+    this.kernel.note(0, `partition: ${groupA} ${options.oneWay ? '-/->' : '| '} ${groupB}`);
+    this.network.partition(groupA, groupB, options);
+  }
+
+  /** Cuts a server off from all others. */
+  isolate(id: number): void {
+    this.partition(
+      [id],
+      this.servers.filter((other) => other !== id),
+    );
+  }
+
+  /** Ends every partition. */
+  heal(): void {
+    this.kernel.note(0, 'the network is healed');
+    this.network.heal();
+  }
+
+  /** Sees every quorum message before it goes to the network and may keep it from leaving; null ends that. */
+  filterSends(filter: SendFilter | null): void {
+    this.#filter = filter;
+  }
+
+  /** Adds somebody who looks at everything that the servers do. */
+  addProbe(probe: Probe): void {
+    this.#probes.add(probe);
+  }
+
+  /** Ends it: whoever still waits gets an error. */
+  close(): void {
+    this.kernel.fail(new Error('the simulation was closed'));
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #server(id: number): SimServer {
+    const server = this.#servers.get(id);
+    if (server === undefined) throw new RangeError(`there is no server ${id}, only ${this.servers}`);
+    return server;
+  }
+}
+
+/** Makes an ensemble that runs in simulated time. Its servers are down until {@link Simulation.start}. */
+export function createSimulation(options: SimulationOptions): Simulation {
+  return new Simulation(options);
+}
+
+function specsOf(options: SimulationOptions): ServerSpec[] {
+  const { servers = 3, observers = 0 } = options;
+  const wanted: SimulatedServer[] = typeof servers === 'number' ? Array.from({ length: servers }, (_, i) => ({ id: i + 1 })) : [...servers];
+  const first = Math.max(...wanted.map((server) => server.id)) + 1;
+  for (let i = 0; i < observers; i++) wanted.push({ id: first + i, role: 'observer' });
+  return wanted.map((server) => ({ ...server, host: `server${server.id}`, quorumPort: QUORUM_PORT, electionPort: ELECTION_PORT }));
+}
+
+export { Violation };
