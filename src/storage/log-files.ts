@@ -1,8 +1,9 @@
 import type Long from 'long';
 import { compareZxid, epochOf, followsInHistory, formatZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
-import { LOG_HEADER_BYTES, type LogEnd, LogReader, RECORD_OVERHEAD, type RecordSink } from '../wire/txnlog.ts';
+import { allocBytes } from '../util/bytes.ts';
+import { LOG_HEADER_BYTES, type LogEnd, LogReader, MAX_TORN_BYTES, RECORD_OVERHEAD, type RecordSink } from '../wire/txnlog.ts';
 import { LogEntry } from '../zab/entry.ts';
-import type { Disk } from './disk.ts';
+import { type Disk, READ_BYTES } from './disk.ts';
 import { type Folders, firstLogFor, type LogFile, listLogs } from './layout.ts';
 import type { Steps } from './steps.ts';
 
@@ -31,11 +32,13 @@ export interface Replay {
   /** Whether each of the zxids that had to be met was met. */
   readonly met: readonly boolean[];
   /** What has to be done so that the newest file ends with its last record. */
-  readonly repairs: readonly Repair[];
+  readonly repairs: readonly Place[];
+  /** Where the last record ends; undefined if there is none. */
+  readonly end: Place | undefined;
 }
 
-/** Cut `file` at `offset`; 0 means that it goes altogether. */
-interface Repair {
+/** A place in a log file; as a place to cut at, 0 means that the file goes altogether. */
+interface Place {
   readonly file: LogFile;
   readonly offset: number;
 }
@@ -58,8 +61,9 @@ export function* replay(
   let last = base;
   let first: Long | undefined;
   let bytes = 0;
-  let repairs: Repair[] = [];
+  let repairs: Place[] = [];
   let torn: { file: LogFile; end: LogEnd } | undefined;
+  let ending: Place | undefined;
   for (const file of logs.slice(start)) {
     let error: Error | undefined;
     const { end, records } = yield* readLogFile(disk, file, Number.MAX_SAFE_INTEGER, (zxid, payload, offset) => {
@@ -79,13 +83,16 @@ export function* replay(
     });
     if (error !== undefined) throw error;
     if (end.kind === 'corrupt') throw damage(file, end);
-    if (records > 0) repairs = [];
+    if (records > 0) {
+      repairs = [];
+      ending = { file, offset: end.offset };
+    }
     if (end.kind === 'torn') torn = { file, end };
     if (end.kind === 'torn' || records === 0) {
       repairs.push({ file, offset: records === 0 || end.offset < LOG_HEADER_BYTES ? 0 : end.offset });
     }
   }
-  return { last, bytes, first, firstFile: logs[start]?.zxid, met, repairs };
+  return { last, bytes, first, firstFile: logs[start]?.zxid, met, repairs, end: ending };
 }
 
 function gap(file: LogFile, offset: number, last: Long, next: Long): Error {
@@ -101,8 +108,30 @@ export const beginsHistory = (first: Long, firstFile: Long): boolean =>
   followsInHistory(ZXID_NONE, first) && (epochOf(first) <= 1 || (firstFile.high === 0 && firstFile.low >>> 0 <= 1));
 
 /** Cuts away a torn write, newest file first; until that is durable nothing may be appended. */
-export function* repair(disk: Disk, folders: Folders, repairs: readonly Repair[]): Steps<void> {
+export function* repair(disk: Disk, folders: Folders, repairs: readonly Place[]): Steps<void> {
   for (const { file, offset } of [...repairs].reverse()) yield* cut(disk, folders, file, offset);
+}
+
+/**
+ * Makes durable what stands in front of `end`. A process before this one may have been killed in the middle of a write, or have stopped because a sync had failed, and what has been
+ * read may stand in the system's cache only. It is written once more, because Linux takes pages for clean after a sync that failed, and the next sync would do nothing. All but
+ * the last write was durable before.
+ */
+export function* secure(disk: Disk, end: Place): Steps<void> {
+  if (!disk.fsync) return;
+  const open = yield* disk.open(end.file.path, 'modify');
+  try {
+    const bytes = allocBytes(Math.min(READ_BYTES, end.offset));
+    for (let at = Math.max(0, end.offset - MAX_TORN_BYTES); at < end.offset; ) {
+      const count = yield* open.read(bytes, 0, Math.min(bytes.length, end.offset - at), at);
+      if (count === 0) break;
+      yield* open.write(bytes, count, at);
+      at += count;
+    }
+    yield* open.sync();
+  } finally {
+    yield* open.close();
+  }
 }
 
 function* cut(disk: Disk, folders: Folders, file: LogFile, offset: number): Steps<void> {
@@ -124,7 +153,7 @@ function* cut(disk: Disk, folders: Folders, file: LogFile, offset: number): Step
 /** Where the log has to be cut to end at `zxid`, found without changing anything. */
 export interface Cut {
   /** Files behind the cut, and last the file that is cut, if any. */
-  readonly repairs: readonly Repair[];
+  readonly repairs: readonly Place[];
   /** Whether anything is left in the logs that were read. */
   readonly empty: boolean;
 }
@@ -136,7 +165,7 @@ export interface Cut {
 export function* findCut(disk: Disk, folders: Folders, base: Long, zxid: Long): Steps<Cut | undefined> {
   const logs = yield* listLogs(disk, folders);
   let met = zxidEquals(base, zxid);
-  let cutAt: Repair | undefined;
+  let cutAt: Place | undefined;
   let empty = true;
   const files = logs.slice(firstLogFor(logs, base));
   for (const [index, file] of files.entries()) {

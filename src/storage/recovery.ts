@@ -5,7 +5,7 @@ import type { SnapshotError } from '../wire/snapshot.ts';
 import { LogEntry } from '../zab/entry.ts';
 import { type Disk, DiskError } from './disk.ts';
 import { type Folders, firstLogFor, listLogs, listSnapshots, type SnapshotFile } from './layout.ts';
-import { beginsHistory, type Cut, findCut, type Replay, repair, replay } from './log-files.ts';
+import { beginsHistory, type Cut, findCut, type Replay, repair, replay, secure } from './log-files.ts';
 import { describeFault, findFault, finishInstall, loadSnapshot } from './snapshots.ts';
 import { Cancelled, type Steps } from './steps.ts';
 
@@ -38,9 +38,11 @@ function* newestSound(disk: Disk, folders: Folders, upTo?: Long): Steps<{ file: 
 }
 
 /**
- * Plays the history into `sink` and makes the log end with its last record. `warn` is told of every snapshot that was passed over.
+ * Plays the history into `sink` and makes the log end with its last record. What it reports is durable: others are told of it. `warn` is told of every snapshot that was passed over.
  */
 export function* recoverHistory(disk: Disk, folders: Folders, sink: RecoverySink, warn: (message: string) => void): Steps<History> {
+  // Names that a killed process has left in the system's cache only: the epoch files' too.
+  for (const folder of new Set([folders.snapshots, folders.logs])) yield* disk.syncDir(folder);
   yield* finishInstall(disk, folders);
   const { file, rejected } = yield* newestSound(disk, folders);
   for (const bad of rejected) warn(`passed over snapshot ${describeFault(bad.file, bad.fault)}`);
@@ -52,6 +54,7 @@ export function* recoverHistory(disk: Disk, folders: Folders, sink: RecoverySink
   if (base === undefined) checkComplete(folders, found, rejected);
   for (const [i, bad] of rejected.entries()) checkPassedOver(bad, found, found.met[i]);
   yield* repair(disk, folders, found.repairs);
+  if (found.end !== undefined) yield* secure(disk, found.end);
   return { last: found.last, base, logBytes: found.bytes, fresh: base === undefined && found.first === undefined };
 }
 

@@ -39,7 +39,7 @@ export class LabDisk extends SimDisk {
     return this.driven(new StorageCalls(fileStorage({ ...options, fs: this }), this.machine.clock));
   }
 
-  /** `target`, whose promises let simulated time go on. */
+  /** `target`, whose promises let simulated time go on, and reject when the process is killed. */
   driven<T extends object>(target: T): T {
     return new Proxy(target, {
       get: (_, key) => {
@@ -47,9 +47,13 @@ export class LabDisk extends SimDisk {
         if (typeof value !== 'function') return value;
         return (...args: unknown[]) => {
           const result: unknown = Reflect.apply(value, target, args);
-          return result instanceof Promise ? this.kernel.keepRunning(result) : result;
+          return result instanceof Promise ? this.kernel.keepRunning(Promise.race([result, this.#death()])) : result;
         };
       },
     });
+  }
+
+  #death(): Promise<never> {
+    return new Promise((_, reject) => void this.machine.onKill.add(() => reject(new Error('the process was killed'))));
   }
 }
