@@ -297,6 +297,17 @@ const CASES: Readonly<Record<string, (bench: Bench, harness: SocketsHarness) => 
     await bench.settle();
   },
 
+  async 'a side may end it while it is told of bytes, and is told nothing more'(bench) {
+    const port = await bench.listen(undefined, undefined, (end) => {
+      end.receiving = () => end.destroy();
+    });
+    const near = bench.dial(port.port);
+    for (let i = 0; i < 50; i++) near.write(sampleBytes(10_000, i));
+    near.end();
+    await bench.until(() => port.accepted[0]?.isClosed && near.isClosed, 'closed');
+    same(port.accepted[0].events, ['closed'], 'what the side that ended it was told');
+  },
+
   async 'an attempt that is destroyed at once is closed without having been opened'(bench, { address }) {
     const port = await bench.listen();
     const ends = [bench.dial(port.port), bench.dial(70_000), bench.dial(port.port, '')];

@@ -60,6 +60,8 @@ export class End implements SocketHandler {
   count = 0;
   /** Why it is over. */
   reason = '';
+  /** Called for each piece of bytes. */
+  receiving: () => void = () => {};
 
   constructor(watch: Watch, name: string) {
     this.#watch = watch;
@@ -124,6 +126,7 @@ export class End implements SocketHandler {
     if (this.hasEnded) this.#watch.breach('data came after ended');
     this.#chunks.push(chunk.slice());
     this.count += chunk.length;
+    this.receiving();
   }
 
   ended(): void {
