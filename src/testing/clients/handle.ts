@@ -1,0 +1,243 @@
+import { type ErrorCode, ZabError } from '../../model/errors.ts';
+import type { Acl, Stat } from '../../model/records.ts';
+import { zxidHex } from '../../model/zxid.ts';
+import type { CallOptions, MultiOperation, Session, SessionState, Watcher } from '../../node/api.ts';
+import { Violation } from '../probe.ts';
+import type { CommittedHistory, NodeLife } from './committed.ts';
+import { type Answer, type Call, type CallKind, type CallOutcome, describeCall, type History, type Part } from './history.ts';
+
+/** What all handles of a run write to and are checked by. */
+export interface Ledger {
+  readonly history: History;
+  readonly committed: CommittedHistory;
+  readonly report: (violation: Violation) => void;
+  /** An answer came, or what stands for one. */
+  readonly settled: (handle: Handle, call: Call) => void;
+  readonly stateChanged: (handle: Handle, before: SessionState) => void;
+}
+
+/** Codes with which the ensemble answers a request: each of them is a point of its history. */
+const ANSWERS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'NO_NODE',
+  'NO_AUTH',
+  'BAD_VERSION',
+  'NO_CHILDREN_FOR_EPHEMERALS',
+  'NODE_EXISTS',
+  'NOT_EMPTY',
+  'INVALID_ACL',
+  'QUOTA_EXCEEDED',
+]);
+
+const READS: ReadonlySet<CallKind> = new Set<CallKind>(['getData', 'exists', 'getChildren']);
+
+/** Codes that, with the outcome `not-done`, say of a write that the process kept it back. */
+const KEPT_BACK: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONNECTION_LOSS', 'NODE_STOPPED', 'OVERLOADED', 'ABORTED']);
+
+export function outcomeOf(error: ZabError): CallOutcome {
+  if (ANSWERS.has(error.code)) return 'refused';
+  if (error.outcome === 'not-done' && KEPT_BACK.has(error.code)) return 'not-sent';
+  return error.outcome;
+}
+
+/** A promise that never settles: what code of a dead process waits for. */
+export const never = <T>(): Promise<T> => new Promise(() => {});
+
+/**
+ * Carries out one call and writes it down: the promise resolves with the call when there is an answer of whatever kind, and never if the process is dead by then.
+ */
+export function record<T>(ledger: Ledger, life: NodeLife, call: Call, run: () => Promise<T>, answerOf: (value: T) => Answer): Promise<T | null> {
+  const settle = (outcome: CallOutcome, code: ErrorCode | null, answer: Answer): void => {
+    call.shownAfter = life.position ?? 0;
+    ledger.history.end(call, outcome, code, answer);
+  };
+  return run().then(
+    (value) => {
+      if (life.over) return never();
+      settle('ok', null, answerOf(value));
+      return value;
+    },
+    (error: unknown) => {
+      if (life.over) return never();
+      if (error instanceof ZabError) settle(outcomeOf(error), error.code, {});
+      else {
+        settle('unknown', null, {});
+        ledger.report(new Violation('OnlyZabErrors', `${describeCall(call)} rejected with ${String(error)}`));
+      }
+      return null;
+    },
+  );
+}
+
+/** How far a session is known to have seen the history, and by what. */
+export interface Frontier {
+  readonly position: number;
+  readonly by: 'write' | 'read' | 'sync' | 'nothing';
+}
+
+export const later = (a: Frontier, b: Frontier): Frontier => (b.position > a.position ? b : a);
+
+/** A session as one client has it: every call through it goes into the history, none of its promises rejects. */
+export class Handle {
+  readonly client: string;
+  readonly life: NodeLife;
+  readonly session: Session;
+  /** Session id in hexadecimal digits. */
+  readonly key: string;
+  /** Simulated ms. */
+  readonly openedAt: number;
+  state: SessionState;
+  /** Writes and syncs that have left the process, in order: each has the next request number (cxid). */
+  readonly sent: Call[] = [];
+  /** Request number before that of the first; null until an answer has told it. */
+  firstCxid: number | null;
+  seen: Frontier;
+  /** Number of the last call that was answered in its turn. */
+  lastAnswered = 0;
+  connection = 0;
+  readonly #ledger: Ledger;
+  readonly #syncing: Call[] = [];
+
+  constructor(ledger: Ledger, client: string, life: NodeLife, session: Session, openedAt: number, resumedFrom: Frontier | null) {
+    this.#ledger = ledger;
+    this.client = client;
+    this.life = life;
+    this.session = session;
+    this.key = zxidHex(session.id);
+    this.openedAt = openedAt;
+    this.state = session.state;
+    this.firstCxid = resumedFrom === null ? 0 : null;
+    this.seen = resumedFrom ?? { position: 0, by: 'nothing' };
+    session.on('state', (state) => {
+      if (life.over) return;
+      const before = this.state;
+      this.state = state;
+      if (state === 'suspended') this.connection++;
+      ledger.stateChanged(this, before);
+    });
+  }
+
+  /** Whether the session lives in its process, as far as that knows. */
+  get isHeld(): boolean {
+    return !this.life.over && (this.state === 'connected' || this.state === 'suspended');
+  }
+
+  #begin(kind: CallKind, path: string, parts: readonly Part[]): Call {
+    const { history, committed } = this.#ledger;
+    const { client, life, key, connection } = this;
+    return history.begin({
+      client,
+      server: life.server,
+      life: life.number,
+      session: key,
+      kind,
+      path,
+      parts,
+      committedBefore: committed.latest,
+      shownBefore: life.position ?? 0,
+      connection,
+      sync: null,
+    });
+  }
+
+  async #call<T>(kind: CallKind, path: string, parts: readonly Part[], run: () => Promise<T>, answerOf: (value: T) => Answer): Promise<Call> {
+    const call = this.#begin(kind, path, parts);
+    if (kind === 'sync' || parts.length > 0) this.sent.push(call);
+    if (kind === 'sync') this.#syncing.push(call);
+    else if (READS.has(kind)) call.sync = this.#syncing.at(-1) ?? null;
+    await record(this.#ledger, this.life, call, run, (value) => answerOf(value));
+    if (kind === 'sync') this.#syncing.splice(this.#syncing.indexOf(call), 1);
+    // It used up no request number.
+    if (call.outcome === 'not-sent' && this.sent.includes(call)) this.sent.splice(this.sent.indexOf(call), 1);
+    this.#ledger.settled(this, call);
+    return call;
+  }
+
+  // ---- writes ----
+
+  create(part: Part, acl: readonly Acl[] | undefined, ttl: number | undefined, options: CallOptions): Promise<Call> {
+    const { path, data, mode } = part;
+    const run = () => this.session.create(path, data, { mode, acl, ttl, ...options });
+    return this.#call('create', path, [part], run, (result) => result);
+  }
+
+  setData(part: Part, options: CallOptions): Promise<Call> {
+    const run = () => this.session.setData(part.path, part.data, { version: part.version, ...options });
+    return this.#call('setData', part.path, [part], run, (stat) => ({ stat }));
+  }
+
+  delete(part: Part, options: CallOptions): Promise<Call> {
+    const run = () => this.session.delete(part.path, { version: part.version, ...options });
+    return this.#call('delete', part.path, [part], run, () => ({}));
+  }
+
+  setAcl(part: Part, acl: readonly Acl[]): Promise<Call> {
+    return this.#call(
+      'setAcl',
+      part.path,
+      [part],
+      () => this.session.setAcl(part.path, acl, { version: part.version }),
+      (stat) => ({ stat }),
+    );
+  }
+
+  multi(parts: readonly Part[], options: CallOptions): Promise<Call> {
+    const run = () => this.session.multi(parts.map(operationOf), options);
+    return this.#call('multi', parts[0].path, parts, run, (results) => ({ results }));
+  }
+
+  close(): Promise<Call> {
+    return this.#call(
+      'close',
+      '',
+      [],
+      () => this.session.close(),
+      () => ({}),
+    );
+  }
+
+  // ---- reads ----
+
+  sync(): Promise<Call> {
+    return this.#call(
+      'sync',
+      '/',
+      [],
+      () => this.session.sync(),
+      () => ({}),
+    );
+  }
+
+  getData(path: string, watch: Watcher | undefined, options: CallOptions): Promise<Call> {
+    const run = () => this.session.getData(path, { watch, ...options });
+    return this.#call('getData', path, [], run, ({ octets, stat }) => ({ octets, stat }));
+  }
+
+  exists(path: string, watch: Watcher | undefined, options: CallOptions): Promise<Call> {
+    const run = () => this.session.exists(path, { watch, ...options });
+    return this.#call('exists', path, [], run, (stat) => ({ stat }));
+  }
+
+  getChildren(path: string, watch: Watcher | undefined, options: CallOptions): Promise<Call> {
+    const run = () => this.session.getChildren(path, { watch, ...options });
+    return this.#call('getChildren', path, [], run, (result) => result);
+  }
+
+  /** The request number of a call that has been sent; undefined while that is not known. */
+  cxidOf(call: Call): number | undefined {
+    const index = this.sent.lastIndexOf(call);
+    return this.firstCxid === null || index < 0 ? undefined : this.firstCxid + index + 1;
+  }
+}
+
+function operationOf({ type, path, data, version, mode }: Part): MultiOperation {
+  if (type === 'create') return { type, path, data, mode };
+  if (type === 'setData') return { type, path, data, version };
+  return type === 'delete' ? { type, path, version } : { type: 'check', path, version };
+}
+
+/** zxid of the transaction that an answer tells of, by the Stat that it left; undefined if it tells of none. */
+export function zxidTold({ kind, answer }: Call): Stat['mzxid'] | undefined {
+  if (kind === 'create' || kind === 'setData') return answer.stat?.mzxid;
+  for (const result of answer.results ?? []) if ('stat' in result && result.stat !== null) return result.stat.mzxid;
+  return undefined;
+}
