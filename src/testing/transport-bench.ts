@@ -52,6 +52,20 @@ export class TransportBench {
 
   /** A transport for server `id`, opened. */
   async open(id: number, options: Partial<StationOptions> = {}, transport = this.#harness.transport(id)): Promise<Station> {
+    const [station, error] = await this.#open(id, options, transport);
+    if (error !== null) throw error;
+    this.#stations.push(station);
+    return station;
+  }
+
+  /** Opens a transport for server `id`, which has to end with an error. */
+  async refused(id: number): Promise<void> {
+    const [station, error] = await this.#open(id, {}, this.#harness.transport(id));
+    if (error === null) this.#stations.push(station);
+    check(error instanceof Error && error.message !== '', `a transport for server ${id} was opened, or failed without a reason`);
+  }
+
+  async #open(id: number, options: Partial<StationOptions>, transport: Transport): Promise<[Station, Error | null]> {
     if (this.#servers.length === 0) await this.ensemble([1, 2, 3]);
     const self = this.#servers.find((server) => server.id === id);
     if (self === undefined) throw new Error(`no server ${id} in this test`);
@@ -61,9 +75,7 @@ export class TransportBench {
       outcome = error;
     });
     await this.until(() => outcome !== undefined, 'open has called back');
-    if (outcome instanceof Error) throw outcome;
-    this.#stations.push(station);
-    return station;
+    return [station, outcome ?? null];
   }
 
   transport(id: number): Transport {

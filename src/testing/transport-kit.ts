@@ -95,7 +95,7 @@ export class LinkLog implements QuorumLinkHandler {
 
   drained(): void {
     this.#told('drained');
-    if (this.link.buffered !== 0) this.referee.breach(`${this.name}: drained with ${this.link.buffered} bytes buffered`);
+    if (this.link?.buffered !== 0) this.referee.breach(`${this.name}: drained with ${this.link.buffered} bytes buffered`);
     this.drains++;
     this.react.drained?.(this);
   }
@@ -184,21 +184,27 @@ export class Station implements TransportHandler {
     return this.elections.filter((told) => told.from === id).map((told) => told.message);
   }
 
-  /** `done` when it has closed. */
-  close(done: () => void = () => {}): void {
+  /** Calls `done` and resolves when it has closed. In simulated time `done` comes first. */
+  close(done: () => void = () => {}): Promise<void> {
     this.closed = true;
     this.#over = 'the close of its transport';
     for (const log of [...this.accepted, ...this.#dialled]) log.over(this.#over);
     let called = 0;
     let returned = false;
+    let resolve = (): void => {};
+    const closed = new Promise<void>((settle) => {
+      resolve = settle;
+    });
     this.referee.call(() =>
       this.open.close(() => {
         if (!returned) this.referee.breach('the callback of close came before the call had returned');
-        if (++called > 1) this.referee.breach('the callback of close came twice');
-        else done();
+        if (++called > 1) return this.referee.breach('the callback of close came twice');
+        done();
+        resolve();
       }),
     );
     returned = true;
+    return closed;
   }
 
   #told(what: string): void {
