@@ -283,6 +283,8 @@ async function restartThenLosePower(disk: LabDisk, what: string): Promise<void> 
   disk.crash('power', 'nothing');
   disk.machine.boot();
   expect(await new Driver(storageOn(disk)).start(), `${what}, a restart, a power loss`).toEqual(found);
+  disk.kill();
+  disk.machine.boot();
 }
 
 describe.each(Object.keys(SCRIPTS))('%s', (name) => {
@@ -335,6 +337,8 @@ describe.each(Object.keys(SCRIPTS))('%s', (name) => {
         disk.heal();
         for (const [remains, seed] of REMAINS.slice(0, 3))
           await revive(afterPowerLoss(disk, remains, seed), allowed, `${what}, ${remains} remains`);
+        disk.kill();
+        await restartThenLosePower(disk, what);
         await revive(disk, allowed, `${what}, same disk`);
       }
     },
