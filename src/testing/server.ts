@@ -6,7 +6,7 @@ import type { Storage } from '../seams/storage.ts';
 import type { Transport } from '../seams/transport.ts';
 import type { ZnodeTree } from '../tree/tree.ts';
 import type { Chance } from './chance.ts';
-import type { SimDisk } from './disk.ts';
+import type { Remains, SimDisk } from './disk.ts';
 import type { Machine } from './machine.ts';
 import type { Program } from './program.ts';
 import { type Tapped, tapHooks, tapStorage, tapTransport } from './taps.ts';
@@ -112,15 +112,15 @@ export class SimServer {
     for (const program of this.#programs) program(this.#program(node));
   }
 
-  /** The process dies: `process` as by kill -9, `power` with the machine, so that what was not synced to disk may be lost. */
-  crash(how: 'process' | 'power'): void {
+  /** The process dies: `process` as by kill -9, `power` with the machine, so that what was not synced to disk may be lost, but for what `remains`. */
+  crash(how: 'process' | 'power', remains?: Remains): void {
     if (!this.machine.up) return;
     const { tapped } = this.setup;
     tapped.kernel.note(this.id, how === 'power' ? 'loses its power' : 'process is killed');
     const ran = this.node !== null;
     this.node = null;
     this.machine.kill();
-    this.disk.crash(how);
+    this.disk.crash(how, remains);
     if (ran) tapped.probe.died(this.id);
   }
 

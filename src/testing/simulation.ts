@@ -6,7 +6,7 @@ import type { ZnodeTree } from '../tree/tree.ts';
 import { awaitable } from './awaitable.ts';
 import { Chance } from './chance.ts';
 import { Checks } from './checks/all.ts';
-import { SimDisk } from './disk.ts';
+import { type Remains, SimDisk } from './disk.ts';
 import { DurableEnds } from './durable.ts';
 import { Kernel } from './kernel.ts';
 import { Machine } from './machine.ts';
@@ -248,13 +248,13 @@ export class Simulation implements Disposable {
     });
   }
 
-  /** The process dies at once, as by kill -9; with `power` the machine goes too, and loses what was not synced to disk. */
-  crash(id: number, options: { power?: boolean } = {}): void {
+  /** The process dies at once, as by kill -9; with `power` the machine goes too, and loses what was not synced to disk but for what `remains`, which is drawn if it is not given. */
+  crash(id: number, options: { power?: boolean; remains?: Remains } = {}): void {
     const server = this.#server(id);
     if (!server.machine.up) return;
     const how = options.power ? 'power' : 'process';
     this.network.crashed(server.machine, how);
-    server.crash(how);
+    server.crash(how, options.remains);
   }
 
   /** Stops the node in good order; with `node: true` the process goes on and {@link restart} starts a node in it, otherwise it ends. */

@@ -13,8 +13,11 @@ import { describeElection, describeMessage, describeTxn } from './describe.ts';
 import type { Kernel } from './kernel.ts';
 import type { Probe } from './probe.ts';
 
-/** Decides over a quorum message that is about to be handed to the network: false keeps it from leaving. For scripted scenarios. */
-export type SendFilter = (from: number, to: number, message: QuorumMessage) => boolean;
+/**
+ * Decides over a quorum message that is about to be handed to the network: false keeps it from leaving. `send` hands it over, as often as it is called and whenever: so a message can be held
+ * back, overtaken or doubled. For scripted scenarios.
+ */
+export type SendFilter = (from: number, to: number, message: QuorumMessage, send: () => void) => boolean;
 
 /** What the taps of one server need. */
 export interface Tapped {
@@ -117,8 +120,12 @@ class TappedLink implements QuorumLink, QuorumLinkHandler {
     return this.link.buffered;
   }
   send(message: QuorumMessage): void {
-    const { id, probe, filter } = this.tapped;
-    if (filter()?.(id, this.peer, message) === false) return;
+    const { id, filter } = this.tapped;
+    const send = (): void => this.#send(message);
+    if (filter()?.(id, this.peer, message, send) !== false) send();
+  }
+  #send(message: QuorumMessage): void {
+    const { id, probe } = this.tapped;
     probe.sent(id, this.peer, this.end, message);
     this.link.send(message);
   }
