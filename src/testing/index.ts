@@ -3,3 +3,5 @@ export { type ClockHarness, clockConformance } from './clock-conformance.ts';
 export type { ConformanceCase } from './conformance.ts';
 export { type SocketsHarness, socketsConformance } from './sockets-conformance.ts';
 export { type StorageHarness, storageConformance } from './storage-conformance.ts';
+export type { TransportHarness } from './transport-bench.ts';
+export { type TransportAbilities, transportConformance } from './transport-conformance.ts';

@@ -186,6 +186,10 @@ export function shown(messages: readonly QuorumMessage[]): string[] {
   });
 }
 
+/** How many lines {@link shown} would give. */
+export const countShown = (messages: readonly QuorumMessage[]): number =>
+  messages.reduce((count, message) => count + (message.type === Packet.SNAPSHOT_NODES ? message.nodes.length : 1), 0);
+
 export const shownElection = (messages: readonly ElectionMessage[]): string[] => messages.map((message) => JSON.stringify(plain(message)));
 
 function withBody(request: Request): Request {

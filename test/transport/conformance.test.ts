@@ -1,9 +1,10 @@
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Kernel } from '../../src/testing/kernel.ts';
 import { Machine } from '../../src/testing/machine.ts';
 import { Trace } from '../../src/testing/trace.ts';
-import type { TransportHarness } from '../../src/testing/transport-bench.ts';
+import { TransportBench, type TransportHarness } from '../../src/testing/transport-bench.ts';
 import { type TransportAbilities, transportConformance } from '../../src/testing/transport-conformance.ts';
+import { acks } from '../../src/testing/transport-samples.ts';
 import { MemoryNetwork } from '../../src/transport/memory.ts';
 import { nodeSockets } from '../../src/transport/node-sockets.ts';
 import { tcpTransport } from '../../src/transport/tcp.ts';
@@ -59,3 +60,16 @@ for (const [kind, make, abilities] of kinds) {
     for (const { name, run } of transportConformance(make, abilities)) it(name, run);
   });
 }
+
+// No promise of the seam, but what makes both fast.
+describe.each(kinds)('%s', (_kind, make) => {
+  it('hands over in few calls what was sent in one turn', async () => {
+    const bench = new TransportBench(await make());
+    const [a, b] = await bench.pair();
+    const [out, inn] = await bench.link(a, b);
+    out.send(...acks(1, 500));
+    await bench.until(() => inn.got.length === 500, 'all have come');
+    expect(inn.batches).toBeLessThan(20);
+    await bench.end();
+  });
+});

@@ -3,24 +3,16 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type TcpTransportOptions, tcpTransport } from '../../src/index.ts';
 import { makeZxid } from '../../src/model/zxid.ts';
 import type { ServerAddress, TransportOptions } from '../../src/seams/transport.ts';
+import type { LinkLog, Station } from '../../src/testing/transport-kit.ts';
+import { ack, vote } from '../../src/testing/transport-samples.ts';
 import { encodeElectionHeader, encodeElectionMessage } from '../../src/wire/election.ts';
 import { JuteWriter } from '../../src/wire/jute.ts';
 import { encodeQuorumMessage } from '../../src/wire/quorum.ts';
 import { LogEntry } from '../../src/zab/entry.ts';
 import { type ElectionMessage, Packet, type QuorumMessage } from '../../src/zab/messages.ts';
 import { concat, frames, fromHex, toHex } from '../wire/vectors.ts';
-import { addresses, clock, countingClock, type LinkLog, type Station, start, until } from './rig.ts';
+import { addresses, clock, countingClock, start, until } from './rig.ts';
 
-const vote = (leader: number): ElectionMessage => ({
-  kind: 'notification',
-  state: 0,
-  leader,
-  zxid: makeZxid(1, 1),
-  electionEpoch: 1,
-  peerEpoch: 1,
-  version: 2,
-  config: 'version=0',
-});
 const frame = (message: ElectionMessage): Uint8Array => {
   const w = new JuteWriter();
   encodeElectionMessage(w, message);
@@ -31,7 +23,6 @@ const bytesOf = (messages: readonly QuorumMessage[]): Uint8Array => {
   for (const message of messages) encodeQuorumMessage(w, message);
   return w.copy();
 };
-const ack = (n: number): QuorumMessage => ({ type: Packet.ACK, zxid: makeZxid(1, n) });
 
 /** A payload that passes as a transaction of `zxid`. */
 function entry(counter: number, size: number): LogEntry {
@@ -56,7 +47,10 @@ async function run(
   options: Partial<TransportOptions> = {},
 ): Promise<Station> {
   const station = await start(tcpTransport(tcp), self, servers, options);
-  cleanup.push(() => station.close());
+  cleanup.push(async () => {
+    await station.close();
+    station.referee.check();
+  });
   return station;
 }
 
@@ -112,7 +106,7 @@ describe('the election port in ZooKeeper terms', () => {
     expect(one.ups).toEqual([]);
     const back = await rawConnect(servers[0].electionPort);
     back.socket.write(concat([encodeElectionHeader({ sid: 2, addresses: ['x:1'] }), frame(vote(2))]));
-    await until(() => one.election_.length === 1);
+    await until(() => one.elections.length === 1);
     expect(one.open.electionLinkUp(2)).toBe(true);
     await until(() => back.received.length > 0);
     expect(toHex(back.received)).toBe(toHex(frame(vote(1))));
@@ -128,7 +122,7 @@ describe('the election port in ZooKeeper terms', () => {
     const link = await until(() => smaller.connections[0]);
     await until(() => two.open.electionLinkUp(1));
     link.socket.write(frame(vote(1)));
-    await until(() => two.election_.length === 1);
+    await until(() => two.elections.length === 1);
     expect(toHex(link.received)).toBe(toHex(encodeElectionHeader({ sid: 2, addresses: [`127.0.0.1:${servers[1].electionPort}`] })));
   });
 
@@ -141,7 +135,7 @@ describe('the election port in ZooKeeper terms', () => {
     await until(() => one.open.electionLinkUp(2));
     const second = await rawConnect(servers[0].electionPort);
     second.socket.write(concat([header, frame(vote(2))]));
-    await until(() => first.ended && one.election_.length === 1);
+    await until(() => first.ended && one.elections.length === 1);
     expect(one.ups).toEqual(['2 up', '2 up']);
   });
 
@@ -160,18 +154,6 @@ describe('the election port in ZooKeeper terms', () => {
     await until(() => two.open.electionLinkUp(1));
     expect(two.ups).toEqual(['1 up', '1 down', '1 up']);
   });
-
-  it('carries the basic election when told so', async () => {
-    const servers = await addresses([1, 2]);
-    const one = await run(servers[0], servers, {}, { election: 'basic' });
-    const two = await run(servers[1], servers, {}, { election: 'basic' });
-    one.open.sendElection(2, { kind: 'voteRequest', xid: 5 });
-    await until(() => two.election_.length === 1);
-    const answer = { kind: 'voteResponse', xid: 5, id: 2, leader: 2, zxid: makeZxid(3, 4) } as const;
-    two.open.sendElection(1, answer);
-    await until(() => one.election_.length === 1);
-    expect(one.election_[0].message).toEqual(answer);
-  });
 });
 
 describe('bad input on the election port', () => {
@@ -189,11 +171,11 @@ describe('bad input on the election port', () => {
     const raw = await rawConnect(servers[0].electionPort);
     raw.socket.write(bytes);
     await until(() => raw.ended);
-    expect([...one.ups, ...one.election_]).toEqual([]);
+    expect([...one.ups, ...one.elections]).toEqual([]);
     expect(logged.length).toBe(1);
     const two = await run(servers[1], servers);
     two.open.sendElection(1, vote(2));
-    await until(() => one.election_.length === 1);
+    await until(() => one.elections.length === 1);
   });
 
   it('closes a connection that says nothing, and many of those keep nobody out', async () => {
@@ -202,7 +184,7 @@ describe('bad input on the election port', () => {
     const silent = await Promise.all(Array.from({ length: 200 }, () => rawConnect(servers[0].electionPort)));
     const two = await run(servers[1], servers);
     two.open.sendElection(1, vote(2));
-    await until(() => one.election_.length === 1);
+    await until(() => one.elections.length === 1);
     await until(() => silent.every((raw) => raw.ended));
   });
 
@@ -220,7 +202,7 @@ describe('bad input on the election port', () => {
     await until(() => one.open.electionLinkUp(2));
     raw.socket.write(concat([frame(vote(8)), fromHex('000000050102030405'), fromHex(hex)]));
     await until(() => raw.ended && one.ups.includes('2 down'));
-    expect(one.election_.filter((e) => e.from === 2).length).toBe(1);
+    expect(one.elections.filter((e) => e.from === 2).length).toBe(1);
     expect(one.open.electionLinkUp(3)).toBe(true);
     const again = await rawConnect(servers[0].electionPort);
     again.socket.write(encodeElectionHeader({ sid: 2, addresses: ['x:1'] }));
@@ -393,7 +375,7 @@ describe('names and ports', () => {
     await until(() => out.ends.length === 1 && two.ups.includes('1 down'));
     expect(out.ends[0]).toMatch(/ENOTFOUND/);
     broken = false;
-    await until(() => one.election_.length > 0);
+    await until(() => one.elections.length > 0);
   });
 
   it('an own name that stays unknown is an error of open', async () => {
