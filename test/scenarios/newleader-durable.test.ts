@@ -47,3 +47,41 @@ test.each(Object.entries(MOMENTS))(
     await finale(sim);
   },
 );
+
+test('ZOOKEEPER-4646: a follower that is cut off between the write and the flush of the synchronised transactions has not acknowledged NEWLEADER', async () => {
+  const sim = createSimulation({ seed: 4646 });
+  const seen = new Seen(sim);
+  await onlyOnServer3(sim, seen);
+  const from = seen.lines.length;
+  // A disk on which a write and its flush are two steps, and so slow that NEWLEADER comes meanwhile. The first write to a new file is its header.
+  const disk = sim.disk(1);
+  disk.durableWrites = false;
+  disk.latency = { cached: [1, 2], durable: [5, 10] };
+  let writes = 0;
+  const forget = disk.onStep((line) => {
+    if (/^write .*\/log\./.test(line)) writes++;
+    if (!/^sync .*\/log\./.test(line) || writes < 2) return;
+    forget();
+    sim.crash(1, { power: true, remains: 'nothing' });
+  });
+  sim.restart(1);
+  sim.restart(3);
+  await sim.until(() => seen.has('1 dies', from));
+  seen.inOrder(['1<3 PROPOSAL 0x100000003', '1<3 NEWLEADER', '1 dies'], from);
+  expect(seen.has('1 logs 0x100000003', from)).toBe(true);
+  await sim.advance(3 * sim.tickTime);
+  expect(seen.has('1>3 ACK 0x', from)).toBe(false);
+  expect(seen.has('3 serves', from)).toBe(false);
+
+  // Nobody was shown it, so it may go; and it goes everywhere, since the others have gone on without it.
+  sim.crash(3);
+  await startOnly(sim, [1, 2]);
+  expect(sim.treeOf(2).exists('/seen')).toBeUndefined();
+  const session = await sim.openSession(2);
+  await session.create('/other');
+  sim.restart(3);
+  await sim.until(() => seen.has('3 has truncated 0x100000002', from) || seen.has('3 has installed', from));
+  await finale(sim);
+  expect(sim.treeOf(3).exists('/seen')).toBeUndefined();
+  expect(sim.treeOf(3).exists('/other')).toBeDefined();
+});
