@@ -47,6 +47,7 @@ export class AnswerChecks {
 
   settled(handle: Handle, call: Call): void {
     const { outcome, kind } = call;
+    if (kind === 'nodeSync') return outcome === 'ok' ? this.#checkSync(call, this.#committed.positionOf(call.answer.zxid!)) : undefined;
     if (outcome === 'ok' || outcome === 'refused') this.#inTurn(handle, call);
     if (kind === 'sync') return outcome === 'ok' ? this.#synced(handle, call) : undefined;
     if (kind === 'close') return outcome === 'ok' ? this.#closed(handle, call) : undefined;
@@ -66,10 +67,14 @@ export class AnswerChecks {
 
   // ---- syncs and reads ----
 
+  #checkSync(call: Call, reached: number): void {
+    if (reached >= call.committedBefore) return;
+    const what = `the server is at ${reached} of ${call.committedBefore} transactions that were committed before`;
+    this.#complain('SyncedReads', `${describeCall(call)}: ${what}`);
+  }
+
   #synced(handle: Handle, call: Call): void {
-    if (call.shownAfter < call.committedBefore) {
-      this.#complain('SyncedReads', `${describeCall(call)}: the server is at ${call.shownAfter} of ${call.committedBefore} transactions that were committed before`);
-    }
+    this.#checkSync(call, call.shownAfter);
     this.#saw(handle, call.committedBefore, 'sync');
   }
 

@@ -1,7 +1,8 @@
 import { type ErrorCode, ZabError } from '../../model/errors.ts';
 import type { Acl, Stat } from '../../model/records.ts';
 import { zxidHex } from '../../model/zxid.ts';
-import type { CallOptions, MultiOperation, Session, SessionState, Watcher } from '../../node/api.ts';
+import type Long from 'long';
+import type { CallOptions, EnsembleNode, MultiOperation, Session, SessionState, WatchEvent, Watcher, WatchOptions } from '../../node/api.ts';
 import { Violation } from '../probe.ts';
 import type { CommittedHistory, NodeLife } from './committed.ts';
 import { type Answer, type Call, type CallKind, type CallOutcome, describeCall, type History, type Part } from './history.ts';
@@ -220,6 +221,35 @@ export class Handle {
   getChildren(path: string, watch: Watcher | undefined, options: CallOptions): Promise<Call> {
     const run = () => this.session.getChildren(path, { watch, ...options });
     return this.#call('getChildren', path, [], run, (result) => result);
+  }
+
+  // ---- watches: null when the session is over ----
+
+  watch(path: string, listener: Watcher, options: WatchOptions): (() => void) | null {
+    return this.#unlessOver(() => this.session.watch(path, listener, options));
+  }
+
+  stream(path: string, capacity: number): AsyncIterableIterator<WatchEvent> | null {
+    return this.#unlessOver(() => this.session.watch(path, { capacity }));
+  }
+
+  #unlessOver<T>(run: () => T): T | null {
+    try {
+      return run();
+    } catch (error) {
+      if (!(error instanceof ZabError)) this.#ledger.report(new Violation('OnlyZabErrors', `watch threw ${String(error)}`));
+      return null;
+    }
+  }
+
+  /** A sync of the node itself, which belongs to no session. */
+  nodeSync(node: EnsembleNode): Promise<Call> {
+    const told = (zxid: Long): Answer => ({ zxid });
+    const call = this.#begin('nodeSync', '/', []);
+    return record(this.#ledger, this.life, call, () => node.sync(), told).then(() => {
+      this.#ledger.settled(this, call);
+      return call;
+    });
   }
 
   /** The request number of a call that has been sent; undefined while that is not known. */

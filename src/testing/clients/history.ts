@@ -1,3 +1,4 @@
+import type Long from 'long';
 import type { ErrorCode } from '../../model/errors.ts';
 import type { Stat } from '../../model/records.ts';
 import { zxidHex } from '../../model/zxid.ts';
@@ -39,6 +40,8 @@ export interface Answer {
   readonly octets?: Octets | null;
   readonly children?: readonly string[];
   readonly results?: readonly MultiResult[];
+  /** For nodeSync. */
+  readonly zxid?: Long;
 }
 
 /**

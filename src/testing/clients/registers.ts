@@ -92,6 +92,8 @@ function readOf({ kind, sync, outcome, code, answer, returned, ...call }: Call):
 function refusalOf(path: string, call: Call, name: string): Operation<Register> | null {
   const { parts, code, invoked: called, returned } = call;
   if (parts.length !== 1 || parts[0].path !== path) return null;
+  // These tell of the parent and of the ACL.
+  if (parts[0].type === 'setAcl' || (parts[0].type === 'create' && code === 'NO_NODE')) return null;
   const step = (state: Register) => (refusal(state, parts[0]) === code ? state : undefined);
   return { name, called, returned, step };
 }

@@ -17,8 +17,6 @@ interface Due {
 export interface WatchOwner {
   readonly life: NodeLife;
   readonly name: string;
-  /** Events come without delay; otherwise they are kept back. */
-  readonly isOpen: boolean;
 }
 
 const describe = (event: TreeEvent & { zxid: Long }): string => `${event.type} ${event.path} at 0x${zxidHex(event.zxid)}`;
@@ -27,7 +25,7 @@ const describe = (event: TreeEvent & { zxid: Long }): string => `${event.type} $
 export class PersistentCheck {
   readonly name: string;
   readonly owner: WatchOwner;
-  readonly #path: string;
+  readonly path: string;
   readonly #recursive: boolean;
   readonly #committed: CommittedHistory;
   readonly #complain: Complain;
@@ -39,14 +37,14 @@ export class PersistentCheck {
     this.#committed = committed;
     this.#complain = complain;
     this.owner = owner;
-    this.#path = path;
+    this.path = path;
     this.#recursive = recursive;
     this.name = `${recursive ? 'recursive' : 'persistent'} watch of ${owner.name} on ${path}`;
     owner.life.listeners.add(this.#step);
   }
 
   readonly #step = (step: Step): void => {
-    const due = dueIn(this.#committed, step, this.#path, this.#recursive);
+    const due = dueIn(this.#committed, step, this.path, this.#recursive);
     if (due !== null) this.#due.push(due);
   };
 
@@ -267,16 +265,19 @@ interface Checked {
 export class WatchChecks {
   readonly #sessions = new Map<Handle, Set<Checked>>();
   readonly #nodes = new Map<NodeLife, PersistentCheck>();
-
-  /** The watches of a session. */
-  of(handle: Handle): Set<Checked> {
-    let checks = this.#sessions.get(handle);
-    if (checks === undefined) this.#sessions.set(handle, (checks = new Set()));
-    return checks;
-  }
+  /** Every persistent watch with a listener that there has been. */
+  readonly persistent: PersistentCheck[] = [];
 
   addNode(check: PersistentCheck): void {
+    this.persistent.push(check);
     this.#nodes.set(check.owner.life, check);
+  }
+
+  add(handle: Handle, check: Checked): void {
+    if (check instanceof PersistentCheck) this.persistent.push(check);
+    const checks = this.#sessions.get(handle);
+    if (checks === undefined) this.#sessions.set(handle, new Set([check]));
+    else checks.add(check);
   }
 
   /** A call of a connected session was answered, or the like: whatever the session may have seen, its watches have told. */

@@ -1,0 +1,275 @@
+import type Long from 'long';
+import type { SessionOptions } from '../../node/api.ts';
+import type { Chance } from '../chance.ts';
+import { type Probe, Violation } from '../probe.ts';
+import type { Program } from '../program.ts';
+import { type ActionContext, Actions, isRegister } from './actions.ts';
+import { AnswerChecks } from './answers.ts';
+import { CommittedHistory, type NodeLife } from './committed.ts';
+import { Handle, type Ledger, record } from './handle.ts';
+import { type CallCounts, describeCall, History } from './history.ts';
+import { drawPlan, type WorkloadPlan } from './plan.ts';
+import { checkRegisters, type LinearizabilityResult } from './registers.ts';
+import { type Bounds, SessionChecks } from './session-checks.ts';
+import { PersistentCheck, WatchChecks } from './watch-checks.ts';
+
+export interface WorkloadOptions {
+  /** Decides everything that the programs' own chance does not. */
+  readonly chance: Chance;
+  /** Simulated ms. */
+  readonly now: () => number;
+  /** Gets every rule that is broken, in the moment; what comes after the first may be its consequence. */
+  readonly report: (violation: Violation) => void;
+  /** The ensemble's, ms. */
+  readonly tickTime: number;
+  /** @default drawn from `chance` */
+  readonly plan?: WorkloadPlan;
+  /** @default 100 ticks for an answer, 10 for an expiry */
+  readonly bounds?: Bounds;
+  /** Bound on the search for an order, for each znode. @default 200000 */
+  readonly maxSteps?: number;
+}
+
+/** What a run's clients have done. */
+export interface WorkloadStatistics {
+  readonly calls: CallCounts;
+  /** Transactions that were committed. */
+  readonly committed: number;
+  readonly linearizability: LinearizabilityResult;
+  readonly sessions: number;
+  /** Sessions that went on through another handle. */
+  readonly resumed: number;
+  /** Sessions that the leader has expired. */
+  readonly expired: number;
+  /** Watch events that were delivered and checked, of persistent watches with a listener. */
+  readonly watchEvents: number;
+  /** Acknowledged writes that nothing tells apart from others: they were not checked one by one. */
+  readonly untold: number;
+}
+
+/** A session that whoever finds it may go on with. */
+interface LeftSession {
+  readonly key: string;
+  readonly id: Long;
+  readonly password: Uint8Array;
+  readonly timeout: number;
+}
+
+/**
+ * Clients that use the ensemble as applications do, in the processes of its servers, and checks on all that they see:
+ *
+ * - AcknowledgedWrites: what was acknowledged is committed, once, as the answer says; what was refused is not.
+ * - SessionOrder, ReadYourWrites, MonotonicReads: a session's answers and writes keep the order of its calls, and it never sees time go back, on another server neither.
+ * - SyncedReads and Linearizable: a read behind a sync shows all that was committed before the sync; writes and synced reads of a znode have an order that explains all answers.
+ * - ReadsAreCommitted, TreeMatchesHistory, TransactionsMakeSense: what is shown is what the committed transactions make, by rules written a second time.
+ * - Watches: each change is told, in order, once, and before it shows.
+ * - SessionExpiry and NoHang: sessions end when they should and not before; every call on a node that lives is answered.
+ */
+export class Workload {
+  readonly history: History;
+  readonly plan: WorkloadPlan;
+  readonly #committed: CommittedHistory;
+  readonly #answers: AnswerChecks;
+  readonly #sessions: SessionChecks;
+  readonly #watches = new WatchChecks();
+  readonly #options: WorkloadOptions;
+  readonly #ledger: Ledger;
+  readonly #context: ActionContext;
+  readonly #handles = new Set<Handle>();
+  readonly #left: LeftSession[] = [];
+  #tags = 0;
+  #quiet = false;
+  #opened = 0;
+  #resumed = 0;
+
+  constructor(options: WorkloadOptions) {
+    const { chance, now, report, tickTime } = options;
+    this.#options = options;
+    this.plan = options.plan ?? drawPlan(chance.fork('plan'));
+    this.history = new History(now);
+    const complain = (rule: string, what: string): void => report(new Violation(rule, what));
+    this.#committed = new CommittedHistory(now, complain);
+    this.#answers = new AnswerChecks(this.#committed, complain);
+    const bounds = options.bounds ?? { answer: 100 * tickTime, expiry: 10 * tickTime };
+    this.#sessions = new SessionChecks(this.#committed, complain, now, bounds);
+    this.#committed.onEntry = (entry) => this.#sessions.committed(entry);
+    this.#committed.onLife = (life, what) => this.#lifeChanged(life, what);
+    this.#ledger = {
+      history: this.history,
+      committed: this.#committed,
+      report,
+      settled: (handle, call) => {
+        this.#answers.settled(handle, call);
+        this.#watches.caughtUp(handle);
+      },
+      stateChanged: (handle, before) => {
+        this.#watches.stateChanged(handle, before);
+        this.#sessions.changed(handle);
+        if (!handle.isHeld) this.#handles.delete(handle);
+      },
+    };
+    const { plan } = this;
+    const nextTag = (): string => `d${++this.#tags}`;
+    this.#context = { plan, committed: this.#committed, complain, watches: this.#watches, nextTag };
+  }
+
+  /** Must see all that the servers do, from before the first transaction on. */
+  get probe(): Probe {
+    return this.#committed;
+  }
+
+  /** Runs the clients of a server in its process; resolves when they have ended, never if the process dies before. To be called for each node that begins there. */
+  async boot(program: Program): Promise<void> {
+    const { server, node, chance } = program;
+    let life = this.#committed.life(server);
+    if (life === undefined || life.over) {
+      this.#committed.booted(server);
+      if (node.serving) this.#committed.serving(server, true);
+      life = this.#committed.life(server) as NodeLife;
+    }
+    if (chance.chance(this.plan.nodeWatch)) this.#watchNode(program, life);
+    const clients: Promise<void>[] = [];
+    for (let i = 1; i <= this.plan.clientsPerServer; i++) {
+      clients.push(this.#client(program, life, `c${server}.${life.number}.${i}`, chance.fork(`client ${i}`)));
+    }
+    await Promise.all(clients);
+  }
+
+  /** The server's process has died, or its node has stopped. The probe's telling it is enough. */
+  ended(server: number): void {
+    this.#committed.died(server);
+  }
+
+  /** From this simulated time on there is a stable leader and nothing is disturbed any more: now bounds hold. */
+  calm(since = this.#options.now()): void {
+    this.#sessions.calm(since);
+  }
+
+  /** The clients end their work: what they have begun is answered, nothing new is asked. */
+  quiet(): void {
+    this.#quiet = true;
+  }
+
+  /** Closes the books: looks at what only the end can tell. */
+  finish(): WorkloadStatistics {
+    const { calls } = this.history;
+    const { report, maxSteps = 200_000 } = this.#options;
+    this.#watches.finish();
+    this.#sessions.finish(calls);
+    const untold = this.#answers.finish();
+    for (const life of this.#committed.lives()) if (!life.over) this.#committed.compare(life);
+    const linearizability = checkRegisters(calls, isRegister, maxSteps);
+    for (const what of linearizability.violations) report(new Violation('Linearizable', what));
+    return {
+      calls: this.history.counts(),
+      committed: this.#committed.latest,
+      linearizability,
+      sessions: this.#opened,
+      resumed: this.#resumed,
+      expired: this.#sessions.expired,
+      watchEvents: this.#watches.persistent.reduce((sum, { told }) => sum + told, 0),
+      untold,
+    };
+  }
+
+  #lifeChanged(life: NodeLife, what: 'began' | 'serving' | 'ended'): void {
+    if (what === 'serving' && !life.serving) this.#watches.nodeSuspends(life);
+    if (what !== 'ended') return;
+    this.#watches.ended(life);
+    this.#sessions.lifeEnded();
+    for (const handle of this.#handles) {
+      if (handle.life !== life) continue;
+      this.#handles.delete(handle);
+      this.#leave(handle);
+    }
+  }
+
+  #leave({ key, session }: Handle): void {
+    this.#left.push({ key, id: session.id, password: session.password, timeout: session.timeout });
+  }
+
+  #watchNode({ node, server }: Program, life: NodeLife): void {
+    const check = new PersistentCheck(this.#committed, this.#context.complain, { life, name: `node ${server}` }, '/', true);
+    this.#watches.addNode(check);
+    node.watch('/', check.deliver, { recursive: true });
+  }
+
+  // ---- a client ----
+
+  async #client(program: Program, life: NodeLife, name: string, chance: Chance): Promise<void> {
+    while (!this.#isOver(life)) {
+      const handle = await this.#open(program, life, name, chance);
+      if (handle === null) {
+        await program.sleep(chance.between(1, this.#options.tickTime));
+        continue;
+      }
+      const actions = new Actions(this.#context, program, chance, handle);
+      await actions.prepare();
+      const calls = chance.between(...this.plan.sessionCalls);
+      for (let i = 0; i < calls && handle.isHeld && !this.#isOver(life); i++) {
+        const atOnce = chance.chance(this.plan.pipelined) ? chance.between(2, this.plan.pipeline) : 1;
+        await Promise.all(Array.from({ length: atOnce }, () => actions.one()));
+        await program.sleep(chance.between(...this.plan.pause));
+        // While it is suspended every call is refused at once.
+        if (handle.state === 'suspended') await program.sleep(chance.between(1, this.#options.tickTime));
+      }
+      if (!handle.isHeld || this.#isOver(life)) continue;
+      if (chance.chance(this.plan.left)) this.#leave(handle);
+      else await handle.close();
+    }
+  }
+
+  #isOver(life: NodeLife): boolean {
+    return this.#quiet || life.over;
+  }
+
+  async #open(program: Program, life: NodeLife, client: string, chance: Chance): Promise<Handle | null> {
+    const { committed, history } = this.#ledger;
+    const left = this.#left.length > 0 && chance.chance(this.plan.resumed) ? this.#left.splice(chance.below(this.#left.length), 1)[0] : null;
+    const timeout = left?.timeout ?? this.#options.tickTime * chance.between(...this.plan.timeout);
+    const frontier = left === null ? null : this.#answers.frontier(left.key);
+    const call = history.begin({
+      client,
+      server: life.server,
+      life: life.number,
+      session: left?.key ?? '',
+      kind: left === null ? 'open' : 'resume',
+      path: '',
+      parts: [],
+      committedBefore: committed.latest,
+      shownBefore: life.position ?? 0,
+      connection: 0,
+      sync: null,
+    });
+    const options: SessionOptions = { timeout, resume: left === null ? undefined : { id: left.id, password: left.password } };
+    const session = await record(
+      this.#ledger,
+      life,
+      call,
+      () => program.node.openSession({ ...options, signal: this.#signal(program, chance) }),
+      () => ({}),
+    );
+    if (session === null) {
+      // Somebody else may have more luck with it.
+      if (left !== null && call.code !== 'SESSION_EXPIRED') this.#left.push(left);
+      return null;
+    }
+    const handle = new Handle(this.#ledger, client, life, session, this.#options.now(), frontier);
+    if (!committed.reference.sessions.has(handle.key)) {
+      this.#context.complain('AcknowledgedWrites', `${describeCall(call)}: session 0x${handle.key} was never created`);
+    }
+    this.#handles.add(handle);
+    this.#answers.opened(handle);
+    this.#sessions.opened(handle);
+    if (left === null) this.#opened++;
+    else this.#resumed++;
+    return handle;
+  }
+
+  #signal(program: Program, chance: Chance): AbortSignal | undefined {
+    if (!chance.chance(this.plan.aborted)) return undefined;
+    const controller = new AbortController();
+    void program.sleep(chance.between(1, 50)).then(() => controller.abort());
+    return controller.signal;
+  }
+}
