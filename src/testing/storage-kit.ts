@@ -3,7 +3,7 @@ import type { SnapshotDigest, SnapshotHead, SnapshotSource, ZnodeRecord } from '
 import { formatZxid, makeZxid, ZXID_NONE } from '../model/zxid.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Recovered, RecoverySink, Storage } from '../seams/storage.ts';
-import { octetsFromText } from '../util/bytes.ts';
+import { octetsFromBytes, octetsFromText } from '../util/bytes.ts';
 import { JuteWriter } from '../wire/jute.ts';
 import { encodeTxn } from '../wire/txn.ts';
 import { LogEntry } from '../zab/entry.ts';
@@ -121,8 +121,7 @@ export class RecordingSink implements RecoverySink {
 }
 
 /** An entry as text: zxid and bytes. */
-export const showEntry = (entry: LogEntry): string =>
-  `${formatZxid(entry.zxid)} ${[...entry.bytes].map((b) => String.fromCharCode(b)).join('')}`;
+export const showEntry = (entry: LogEntry): string => `${formatZxid(entry.zxid)} ${octetsFromBytes(entry.bytes)}`;
 
 const show = (value: unknown): string => JSON.stringify(value);
 
