@@ -73,3 +73,29 @@ export const isPacket = (message: QuorumMessage, ...packets: string[]): boolean 
 
 /** The lines that match, from line `from` on. */
 export const linesOf = (seen: Seen, pattern: RegExp, from = 0): string[] => seen.lines.slice(from).filter((line) => pattern.test(line));
+
+/**
+ * Once: lets the first such packet to a server through, keeps from it all that would come behind, and breaks the link in time for the packet to arrive. Takes the place of another filter.
+ * Returns whether that has come to pass.
+ */
+export function cutBehind(sim: Simulation, to: number, packet: string): () => boolean {
+  let state: 'waiting' | 'cutting' | 'cut' = 'waiting';
+  sim.filterSends((from, receiver, message) => {
+    if (receiver !== to || state === 'cut') return true;
+    if (state === 'cutting') return false;
+    if (!isPacket(message, packet)) return true;
+    state = 'cutting';
+    sim.kernel.after(20, null, 'cut', () => {
+      state = 'cut';
+      sim.network.reset(from, to);
+    });
+    return true;
+  });
+  return () => state === 'cut';
+}
+
+/** Whether a server has got such a packet, and has introduced itself to a leader again since then. */
+export function beganAnew(seen: Seen, id: number, packet: string, from = 0): boolean {
+  const at = seen.find(new RegExp(`^${id}<\\d ${packet}`), from);
+  return at >= 0 && seen.has(new RegExp(`^${id}>\\d FOLLOWERINFO`), at);
+}

@@ -1,9 +1,7 @@
 import { expect, test } from 'vitest';
 import { finale } from '../../src/testing/finale.ts';
 import type { Simulation } from '../../src/testing/simulation.ts';
-import type { QuorumMessage } from '../../src/zab/messages.ts';
-import { begin, bring, create, isPacket, level, linesOf, names, namesOnDisk, stage, zxidsOnDisk } from './kit.ts';
-import type { Seen } from './seen.ts';
+import { beganAnew, begin, bring, create, cutBehind, level, linesOf, names, namesOnDisk, stage, zxidsOnDisk } from './kit.ts';
 
 /*
  * What a leader logged alone: its tail has to go, from the log and from memory, whichever way it comes back.
@@ -134,32 +132,13 @@ test('ZOOKEEPER-2845: the same when the new leader has gone on meanwhile', async
   await finale(sim);
 });
 
-/** Keeps what comes behind TRUNC from server 3, and breaks the link in the moment. Returns whether that has come to pass. */
-function cutBehindTrunc(sim: Simulation): () => boolean {
-  let isCut = false;
-  sim.filterSends((from, to, message: QuorumMessage) => {
-    if (to !== 3 || !isPacket(message, 'NEWLEADER') || isCut) return true;
-    isCut = true;
-    // The TRUNC is on its way: it must arrive before the end does.
-    sim.kernel.after(20, null, 'cut', () => void sim.network.reset(from, 3));
-    return false;
-  });
-  return () => isCut;
-}
-
-/** Server 3 has got TRUNC, and since then it has begun anew. */
-const hasCalledAgain = (seen: Seen): boolean => {
-  const trunc = seen.find(/^3<\d TRUNC/);
-  return trunc >= 0 && seen.has(/^3>\d FOLLOWERINFO/, trunc);
-};
-
 test('ZOOKEEPER-5094: a link that breaks inside a TRUNC sync leaves log and memory at one', async () => {
   const { sim, seen } = stage({ seed: 5094 });
   await tailAndCrash(sim);
   await bring(sim, 1, 2);
-  const isCut = cutBehindTrunc(sim);
+  const isCut = cutBehind(sim, 3, 'TRUNC');
   sim.restart(3);
-  await sim.until(() => isCut() && hasCalledAgain(seen));
+  await sim.until(() => isCut() && beganAnew(seen, 3, 'TRUNC'));
   // After the restart the tree had the whole log, the tail too: memory is what may run ahead now.
   const trunc = seen.find(/^3<\d TRUNC 0x100000003/);
   expect(seen.has('3 recovers 0x100000004')).toBe(true);
@@ -180,12 +159,12 @@ test('ZOOKEEPER-5094: the same while the truncation is still under way on a slow
   const { sim, seen } = stage({ seed: 50940 });
   await tailAndCrash(sim);
   await bring(sim, 1, 2);
-  const isCut = cutBehindTrunc(sim);
+  const isCut = cutBehind(sim, 3, 'TRUNC');
   sim.restart(3);
   await sim.until(() => seen.has('3<2 LEADERINFO 0x200000000'));
   await sim.until(() => seen.has('3 accepted epoch 2'));
   sim.disk(3).latency = { cached: [1, 2], durable: [100, 200] };
-  await sim.until(() => isCut() && hasCalledAgain(seen));
+  await sim.until(() => isCut() && beganAnew(seen, 3, 'TRUNC'));
   expect(seen.has('3 truncates 0x100000003')).toBe(true);
   expect(seen.has('3 has truncated 0x100000003')).toBe(false);
   await sim.settled();
