@@ -24,12 +24,7 @@ export interface TcpTransportOptions {
   readonly sockets: Sockets;
 }
 
-/**
- * A transport over TCP in ZooKeeper's formats (PROTOCOL 12, 14): it can talk to Apache ZooKeeper servers.
- *
- * A name that cannot be resolved is a failed attempt to connect. The own name is looked up again until `connectTimeout` is over; only then does `open` fail
- * (faults 3320, 3756).
- */
+/** The transport over TCP as the entry `index` describes it, over any sockets. */
 export function tcpTransport(options: TcpTransportOptions): Transport {
   return {
     open(openOptions, handler, done) {
