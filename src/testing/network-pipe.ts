@@ -207,8 +207,9 @@ export class Pipe {
       else if (left > 0) {
         if (size > 1 && this.#chance.chance(tear)) size = this.#chance.between(1, size);
         this.#unread += size;
-        // Copied when the network takes them and not before: whoever changes bytes too early is to be found out.
-        this.#send({ kind: 'data', bytes: Uint8Array.from(write.bytes.subarray(write.offset, write.offset + size)), at: 0 }, 0);
+        // Copied when the network takes them and not before: whoever changes bytes too early is to be found out. (A slice would be no copy if it is a Buffer.)
+        const bytes = new Uint8Array(write.bytes.subarray(write.offset, write.offset + size));
+        this.#send({ kind: 'data', bytes, at: 0 }, 0);
       }
       write.offset += size;
       this.#pending -= size;

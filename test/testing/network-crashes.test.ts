@@ -63,6 +63,55 @@ describe('a process that dies', () => {
   });
 });
 
+describe('a crash and the network', () => {
+  it('may be told after the process was killed: what is called in between does nothing', async () => {
+    const rig = new Rig(2, 1);
+    const [near, far] = await rig.pair(1, 2);
+    rig.machines[2].kill();
+    far.write(sample(10));
+    far.socket.end();
+    far.socket.destroy();
+    rig.network.crashed(rig.machines[2], 'process');
+    rig.machines[2].boot();
+    await rig.pass(100);
+    expect([near.count, near.told.length, far.told]).toEqual([0, 2, []]);
+  });
+
+  it('what a cut holds of a process that dies comes through when it is healed, of a machine without power nothing does', async () => {
+    for (const how of ['process', 'power'] as const) {
+      let most = 0;
+      for (let seed = 1; seed <= 10; seed++) {
+        const rig = new Rig(2, seed, { breakAfter: 60_000 });
+        const [near, far] = await rig.pair(1, 2);
+        rig.network.cut(2, 1);
+        far.write(sample(100));
+        await rig.pass(1000);
+        rig.crash(2, how);
+        rig.network.heal();
+        await rig.pass(1000);
+        most = Math.max(most, near.count);
+      }
+      expect(most).toBe(how === 'process' ? 100 : 0);
+    }
+  });
+
+  it('what had arrived at a machine without power is not answered when it is there again', async () => {
+    const rig = new Rig(2, 1, { breakAfter: 60_000 });
+    const [near] = await rig.pair(1, 2);
+    rig.machines[2].pause(1000);
+    near.write(sample(10));
+    await rig.pass(50);
+    rig.crash(2, 'power');
+    rig.machines[2].boot();
+    await rig.listen(2);
+    await rig.pass(1);
+    expect(near.told).toEqual(['opened']);
+    near.write(sample(10));
+    await rig.pass(10);
+    expect(near.reason).toBe('read ECONNRESET');
+  });
+});
+
 describe('a machine that loses its power', () => {
   it('is silent, and answers with a reset when it is there again and is sent something', async () => {
     for (let seed = 1; seed <= 20; seed++) {

@@ -49,15 +49,16 @@ describe('delivery', () => {
   it('a chunk that is kept beyond the call is spoilt, and what is written is copied', async () => {
     const rig = new Rig(2, 1);
     const [near, far] = await rig.pair(1, 2);
-    let kept = new Uint8Array();
+    let kept: Uint8Array = new Uint8Array();
     far.data = (chunk) => {
       far.chunks.push(chunk.slice());
       kept = chunk;
     };
-    const bytes = sample(10);
+    // A Buffer shares its memory with its slices.
+    const bytes = Buffer.from(sample(10));
     near.socket.write(bytes, () => bytes.fill(0));
     await rig.until(() => far.count === 10, 'all bytes');
-    expect(bytes).toEqual(new Uint8Array(10));
+    expect([...bytes]).toEqual(Array(10).fill(0));
     expect(far.bytes).toEqual(sample(10));
     expect(kept).not.toEqual(sample(10));
   });
@@ -349,6 +350,20 @@ describe('ends', () => {
     await rig.until(() => far.told.length > 1, 'the reset');
     expect(far.reason).toBe('read ECONNRESET');
     expect(rig.network.connections()).toEqual([]);
+  });
+
+  it('an attempt that a cut holds is gone as soon as it is given up', async () => {
+    const rig = new Rig(2, 1);
+    await rig.listen(2);
+    rig.network.cut(1, 2);
+    const near = rig.dial(1, 2);
+    await rig.pass(100);
+    expect(rig.network.connections()).toMatchObject([{ from: 1, to: 2, port: 1000, stands: false }]);
+    near.socket.destroy();
+    expect(rig.network.connections()).toEqual([]);
+    rig.network.heal();
+    await rig.pass(1000);
+    expect([near.told, rig.accepted[2]]).toEqual([['closed: '], []]);
   });
 
   it('an attempt that is given up leaves nothing, at any moment of it', async () => {
