@@ -88,9 +88,11 @@ export class Ledger extends Blind {
     const log = this.log(server);
     const last = this.#known(server, lastZxid, 'recovers');
     const isFirst = log.recovering;
+    const isTrusted = !log.unread && !this.isForgetful(server);
     log.recovering = false;
+    log.unread = false;
     if (last === undefined) return;
-    if (!this.isForgetful(server)) {
+    if (isTrusted) {
       const mayBe = isFirst ? log.mayComeBackAs(last) : last === log.last;
       if (!mayBe) this.violated('DurableIsKept', `server ${server} finds a log to ${last}, ${log.last} was durable`);
     }

@@ -14,6 +14,8 @@ export class ServerLog {
   readonly handed = new Fifo<Handed>();
   /** A process has begun and has not read its store yet. */
   recovering = false;
+  /** Nothing is known of this disk yet: no process has read it. */
+  unread = true;
 
   constructor(origin: Proposal) {
     this.entries = [origin];

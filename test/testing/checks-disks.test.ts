@@ -1,0 +1,476 @@
+import { describe, expect, it } from 'vitest';
+import { makeZxid, ZXID_NONE } from '../../src/model/zxid.ts';
+import type { LogEntry } from '../../src/zab/entry.ts';
+import { Packet, type QuorumMessage } from '../../src/zab/messages.ts';
+import { broken, type Story, write } from './story.ts';
+
+const [a, b, c] = [1, 2, 3].map((counter) => write(1, counter));
+
+const leaderInfo = (epoch: number): QuorumMessage => ({ type: Packet.LEADERINFO, zxid: makeZxid(epoch, 0), protocolVersion: 0x10000 });
+const newLeader = (epoch: number): QuorumMessage => ({ type: Packet.NEWLEADER, zxid: makeZxid(epoch, 0), config: null });
+const diff = (to: LogEntry): QuorumMessage => ({ type: Packet.DIFF, zxid: to.zxid });
+const proposal = (entry: LogEntry): QuorumMessage => ({ type: Packet.PROPOSAL, entry });
+const ackEpoch = (last: LogEntry, currentEpoch: number): QuorumMessage => ({ type: Packet.ACKEPOCH, zxid: last.zxid, currentEpoch });
+
+describe('CommittedOnQuorum', () => {
+  it('something is delivered that only a minority has, by the word of its stores', () => {
+    const rules = broken((s) => {
+      s.reign(1, 1, 2, 3);
+      s.log(a, 1);
+      s.checks.appending(2, [a]);
+      s.apply(a, 1);
+    });
+    expect(rules).toEqual(['CommittedOnQuorum']);
+  });
+
+  it('observers make no quorum', () => {
+    const tell = (voter: number) => (s: Story) => {
+      s.reign(1, 1, 2);
+      s.commit(a, 1, voter);
+    };
+    expect(broken(tell(4), 3, 2)).toEqual(['CommittedOnQuorum']);
+    expect(broken(tell(2), 3, 2)).toEqual([]);
+  });
+
+  it('a shown tree holds something that only a minority has', () => {
+    const rules = broken((s) => {
+      s.reign(1, 1, 2, 3);
+      s.log(a, 1);
+      s.show(1, a);
+    });
+    expect(rules).toEqual(['CommittedOnQuorum']);
+  });
+
+  const committed = (s: Story): void => {
+    s.reign(1, 1, 2, 3);
+    s.commit(a, 1, 2, 3);
+    s.commit(b, 1, 2);
+  };
+
+  it('a truncation takes a committed entry from the last quorum that has it', () => {
+    const rules = broken((s) => {
+      committed(s);
+      s.cut(2, a);
+    });
+    expect(rules).toEqual(['CommittedOnQuorum']);
+  });
+
+  it('a snapshot takes one away', () => {
+    const rules = broken((s) => {
+      committed(s);
+      s.install(1, a);
+    });
+    expect(rules).toEqual(['CommittedOnQuorum']);
+  });
+
+  it('a copy beyond the quorum may go', () => {
+    const rules = broken((s) => {
+      committed(s);
+      s.log(b, 3);
+      s.cut(3, a);
+    });
+    expect(rules).toEqual([]);
+  });
+
+  it('a restart takes one away, and that is forgiven only to a damaged disk', () => {
+    const restart = (s: Story): void => {
+      committed(s);
+      s.checks.died(2);
+      s.boot(2, a.zxid, 1);
+    };
+    expect(broken(restart)).toEqual(['CommittedOnQuorum', 'DurableIsKept']);
+    const damaged = broken((s) => {
+      s.checks.forgot(2);
+      restart(s);
+    });
+    // It began to serve meanwhile, so it is no longer excused.
+    expect(damaged).toEqual(['CommittedOnQuorum', 'DurableIsKept']);
+    const excused = broken((s) => {
+      committed(s);
+      s.checks.forgot(2);
+      s.checks.died(2);
+      s.boot(2, a.zxid, 0);
+    });
+    expect(excused).toEqual([]);
+  });
+});
+
+describe('NoGap in a log', () => {
+  it('an entry follows another one than it was broadcast behind', () => {
+    const rules = broken((s) => {
+      s.reign(1, 1, 2, 3);
+      s.log(a, 1, 2, 3);
+      s.log(b, 1);
+      s.log(c, 1, 2);
+    });
+    expect(rules).toEqual(['NoGap']);
+  });
+
+  it('a tail that should have been cut off stays', () => {
+    const rules = broken((s) => {
+      s.reign(1, 1, 2, 3);
+      s.commit(a, 1, 2, 3);
+      s.log(b, 1);
+      s.look(2);
+      s.reign(2, 2, 3);
+      s.log(write(2, 1), 2, 3, 1);
+    });
+    expect(rules).toEqual(['NoGap']);
+  });
+
+  it('a log is cut where it has no entry', () => {
+    const rules = broken((s) => {
+      s.reign(1, 1, 2, 3);
+      s.log(a, 1, 2);
+      s.log(b, 1);
+      s.cut(2, b);
+    });
+    expect(rules).toEqual(['NoGap']);
+  });
+});
+
+describe('DurableIsKept', () => {
+  const begun = (s: Story): void => {
+    s.reign(1, 1, 2, 3);
+    s.log(a, 1, 2);
+    s.log(b, 1);
+  };
+
+  it('a crash leaves any first part of what was under way', () => {
+    for (const last of [a, b, c]) {
+      const rules = broken((s) => {
+        begun(s);
+        s.log(c, 1);
+        s.checks.appending(2, [b, c]);
+        s.checks.died(2);
+        s.boot(2, last.zxid, 1);
+      });
+      expect(rules).toEqual([]);
+    }
+  });
+
+  it('a crash in a truncation or an installation leaves what it leaves', () => {
+    const parts: ((s: Story) => void)[] = [
+      (s) => s.boot(1, c.zxid, 1),
+      (s) => s.boot(1, b.zxid, 1),
+      (s) => s.boot(1, a.zxid, 1),
+      (s) => s.boot(1, write(2, 1).zxid, 2),
+    ];
+    for (const part of parts) {
+      const rules = broken((s) => {
+        begun(s);
+        s.log(c, 1);
+        s.look(2);
+        s.reign(2, 2, 3);
+        s.log(a, 3);
+        s.log(write(2, 1), 2);
+        s.checks.truncating(1, a.zxid);
+        s.checks.installing(1, write(2, 1).zxid);
+        part(s);
+      });
+      expect(rules).toEqual([]);
+    }
+  });
+
+  it('a restart has lost what the store had called durable', () => {
+    const rules = broken((s) => {
+      begun(s);
+      s.boot(2, ZXID_NONE, 1);
+    });
+    expect(rules).toEqual(['DurableIsKept']);
+  });
+
+  it('a restart has what the store was not given', () => {
+    const rules = broken((s) => {
+      begun(s);
+      s.boot(2, b.zxid, 1);
+    });
+    expect(rules).toEqual(['DurableIsKept']);
+  });
+
+  it('a store that is read again in the same process is as it was', () => {
+    const found = (last: LogEntry): string[] =>
+      broken((s) => {
+        begun(s);
+        s.checks.recovered(1, { lastZxid: last.zxid, snapshotZxid: ZXID_NONE, acceptedEpoch: 1, currentEpoch: 1 });
+      });
+    expect(found(b)).toEqual([]);
+    expect(found(a)).toEqual(['DurableIsKept']);
+  });
+
+  it('a store calls durable what it was not given', () => {
+    const rules = broken((s) => {
+      begun(s);
+      s.checks.durable(2, b.zxid);
+    });
+    expect(rules).toEqual(['DurableIsKept']);
+  });
+});
+
+describe('DurableBeforeAck of a proposal', () => {
+  const synced = (s: Story): void => {
+    s.reign(1, 1, 2, 3);
+    s.receive(1, 2, diff(a));
+    s.receive(1, 2, newLeader(1));
+    s.log(a, 1, 2, 3);
+    s.ack(2, 1, makeZxid(1, 0));
+    s.log(b, 1);
+    s.checks.appending(2, [b]);
+  };
+
+  it('leaves with the entry on disk', () => {
+    const rules = broken((s) => {
+      synced(s);
+      s.checks.durable(2, b.zxid);
+      s.ack(2, 1, b.zxid);
+    });
+    expect(rules).toEqual([]);
+  });
+
+  it('does not leave while it is under way', () => {
+    const rules = broken((s) => {
+      synced(s);
+      s.ack(2, 1, b.zxid);
+    });
+    expect(rules).toEqual(['DurableBeforeAck']);
+  });
+
+  it('does not leave before NEWLEADER was acknowledged over the same link', () => {
+    const rules = broken((s) => {
+      synced(s);
+      s.checks.durable(2, b.zxid);
+      s.receive(1, 2, diff(a), 2);
+      s.ack(2, 1, b.zxid, 2);
+    });
+    expect(rules).toEqual(['DurableBeforeAck']);
+  });
+
+  it('is not that of an observer (NoObserverVotes)', () => {
+    const rules = broken(
+      (s) => {
+        synced(s);
+        s.log(b, 4);
+        s.receive(1, 4, diff(a), 3);
+        s.receive(1, 4, newLeader(1), 3);
+        s.enter(1, 4);
+        s.ack(4, 1, makeZxid(1, 0), 3);
+        s.ack(4, 1, b.zxid, 3);
+      },
+      3,
+      1,
+    );
+    expect(rules).toContain('NoObserverVotes');
+  });
+});
+
+describe('DurableBeforeAck of NEWLEADER', () => {
+  const tell = (change: (s: Story) => void) => (s: Story) => {
+    s.reign(1, 1, 2, 3);
+    s.log(a, 1, 2, 3);
+    s.log(b, 1, 2);
+    s.log(c, 3);
+    s.enter(2, 1, 2);
+    s.checks.epoch(3, 'accepted', 2);
+    s.receive(1, 3, leaderInfo(2));
+    change(s);
+    s.receive(1, 3, newLeader(2));
+    s.ack(3, 1, makeZxid(2, 0));
+  };
+
+  it('leaves with all that came before it on disk', () => {
+    const rules = broken((s) => {
+      s.reign(1, 1, 2, 3);
+      s.log(a, 1, 2, 3);
+      s.log(b, 1, 2);
+      s.enter(2, 1, 2);
+      s.receive(1, 3, diff(b));
+      s.receive(1, 3, proposal(b));
+      s.log(b, 3);
+      s.enter(2, 3);
+      s.receive(1, 3, newLeader(2));
+      s.ack(3, 1, makeZxid(2, 0));
+    });
+    expect(rules).toEqual([]);
+  });
+
+  it('does not leave before what came with DIFF is durable', () => {
+    const rules = broken((s) => {
+      s.reign(1, 1, 2, 3);
+      s.log(a, 1, 2, 3);
+      s.log(b, 1, 2);
+      s.enter(2, 1, 2, 3);
+      s.receive(1, 3, diff(b));
+      s.receive(1, 3, proposal(b));
+      s.checks.appending(3, [b]);
+      s.receive(1, 3, newLeader(2));
+      s.ack(3, 1, makeZxid(2, 0));
+    });
+    expect(rules).toEqual(['DurableBeforeAck']);
+  });
+
+  it('does not leave before the current epoch is durable', () => {
+    const rules = broken((s) => {
+      s.reign(1, 1, 2);
+      s.checks.epoch(3, 'accepted', 1);
+      s.receive(1, 3, { type: Packet.SNAP, zxid: ZXID_NONE });
+      s.receive(1, 3, newLeader(1));
+      s.ack(3, 1, makeZxid(1, 0));
+    });
+    expect(rules).toEqual(['DurableBeforeAck']);
+  });
+
+  it('does not leave with an old tail behind the end of the leader', () => {
+    const rules = broken(
+      tell((s) => {
+        s.receive(1, 3, { type: Packet.TRUNC, zxid: a.zxid });
+        s.checks.epoch(3, 'current', 2);
+      }),
+    );
+    expect(rules).toContain('DurableBeforeAck');
+  });
+
+  it('does not leave when nothing was synchronised', () => {
+    expect(broken(tell((s) => s.checks.epoch(3, 'current', 2)))).toContain('DurableBeforeAck');
+  });
+});
+
+describe('DurableBeforeAck and EpochsNeverGoBack of an epoch', () => {
+  const heard = (s: Story, epoch: number): void => {
+    s.reign(3, 1, 2);
+    s.log(write(3, 1), 1, 2);
+    s.receive(1, 2, leaderInfo(epoch), 2);
+  };
+  const last = write(3, 1);
+
+  it('ACKEPOCH leaves with the accepted epoch on disk, and says what is there', () => {
+    const tell = (answer: QuorumMessage, durable = true): string[] =>
+      broken((s) => {
+        heard(s, 4);
+        if (durable) s.checks.epoch(2, 'accepted', 4);
+        s.send(2, 1, answer, 2);
+      });
+    expect(tell(ackEpoch(last, 3))).toEqual([]);
+    expect(tell(ackEpoch(last, 3), false)).toEqual(['DurableBeforeAck']);
+    expect(tell(ackEpoch(write(3, 2), 3))).toEqual(['DurableBeforeAck']);
+    expect(tell(ackEpoch(last, 4))).toEqual(['DurableBeforeAck']);
+  });
+
+  it('an epoch that is behind the accepted one is not acknowledged', () => {
+    const rules = broken((s) => {
+      heard(s, 2);
+      s.send(2, 1, ackEpoch(last, 3), 2);
+    });
+    expect(rules).toEqual(['EpochsNeverGoBack']);
+  });
+
+  it('LEADERINFO leaves with the accepted epoch on disk', () => {
+    const tell = (epoch: number): string[] =>
+      broken((s) => {
+        heard(s, 4);
+        s.checks.epoch(1, 'accepted', 4);
+        s.send(1, 2, leaderInfo(epoch), 2);
+      });
+    expect(tell(4)).toEqual([]);
+    expect(tell(5)).toEqual(['DurableBeforeAck']);
+  });
+
+  it.each<[string, (s: Story) => void]>([
+    ['an accepted epoch falls', (s) => s.checks.epoch(1, 'accepted', 2)],
+    ['a current epoch falls', (s) => s.checks.epoch(1, 'current', 2)],
+    ['one is current that was not accepted', (s) => s.checks.epoch(1, 'current', 4)],
+    ['one is lost over a restart', (s) => s.boot(1, last.zxid, 3, 2)],
+    ['a server serves in an earlier epoch than before', (s) => s.checks.role(2, 'following', 1, 2)],
+  ])('EpochsNeverGoBack: %s', (_name, tell) => {
+    const rules = broken((s) => {
+      heard(s, 3);
+      tell(s);
+    });
+    expect(rules).toContain('EpochsNeverGoBack');
+  });
+});
+
+describe('leadership', () => {
+  it.each<[rule: string, name: string, tell: (s: Story) => void]>([
+    ['Leadership1', 'another server leads the same epoch', (s) => s.lead(2, 1)],
+    [
+      'Leadership1',
+      'a server leads the same epoch again after a restart',
+      (s) => {
+        s.boot(1, ZXID_NONE, 1);
+        s.lead(1, 1);
+      },
+    ],
+    [
+      'Leadership1',
+      'a server leads the same epoch again after it has left it',
+      (s) => {
+        s.look(1);
+        s.lead(1, 1);
+      },
+    ],
+    ['Leadership1', 'a server follows somebody else', (s) => s.follow(3, 2, 1)],
+    ['Leadership1', 'a server follows before there is a leader', (s) => s.follow(3, 2, 2)],
+    [
+      'Leadership1',
+      'two servers send NEWLEADER of an epoch',
+      (s) => {
+        s.send(1, 2, newLeader(1));
+        s.send(2, 3, newLeader(1));
+      },
+    ],
+    [
+      'Leadership2',
+      'a leader serves whose epoch is current on a minority',
+      (s) => {
+        s.enter(2, 3);
+        s.lead(3, 2);
+      },
+    ],
+    [
+      'Leadership2',
+      'observers are no support',
+      (s) => {
+        s.enter(2, 3, 4, 5);
+        s.lead(3, 2);
+      },
+    ],
+    [
+      'NoObserverVotes',
+      'an observer leads',
+      (s) => {
+        s.enter(2, 2, 3, 4);
+        s.lead(4, 2);
+      },
+    ],
+  ])('%s: %s', (rule, _name, tell) => {
+    const rules = broken(
+      (s) => {
+        s.reign(1, 1, 2, 3);
+        tell(s);
+      },
+      3,
+      2,
+    );
+    expect(rules).toEqual([rule]);
+  });
+});
+
+describe('legal leadership', () => {
+  it('one leader after the other, a role told twice, and an observer that learns', () => {
+    const rules = broken(
+      (s) => {
+        s.reign(1, 1, 2, 3);
+        s.checks.role(1, 'leading', 1, 1);
+        s.send(1, 2, newLeader(1));
+        s.send(1, 3, newLeader(1));
+        s.enter(1, 4);
+        s.follow(4, 1, 1, 'observing');
+        s.look(1);
+        s.reign(2, 1, 2, 3);
+      },
+      3,
+      1,
+    );
+    expect(rules).toEqual([]);
+  });
+});
