@@ -17,6 +17,8 @@ export class History {
   currentEpoch = 0;
   lastLogged: Long = ZXID_NONE;
   lastCommitted: Long = ZXID_NONE;
+  /** The latest epoch that a learner of ours had accepted before it came: what we lead next is later, so that one election is enough for it. */
+  heardEpoch = 0;
   /** The next leader must send a snapshot: the last one wanted a truncation to a point that is not known here. */
   wantsSnapshot = false;
   readonly tail = new Fifo<LogEntry>();

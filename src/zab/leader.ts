@@ -281,7 +281,7 @@ export class Leader {
   #discover(): void {
     const { config, history, out } = this.#ctx;
     if (!config.quorum.isQuorum(this.#known())) return;
-    let highest = history.promisedEpoch;
+    let highest = Math.max(history.promisedEpoch, history.heardEpoch);
     for (const h of this.#handles.values()) highest = Math.max(highest, h.acceptedEpoch);
     this.#phase = 'epochAck';
     this.#epoch = highest + 1;
@@ -292,13 +292,15 @@ export class Leader {
   }
 
   /**
-   * A learner that has accepted a later epoch can't follow this one (PROTOCOL 13.1 step 3). If it has a vote it would be missing for as long as this epoch lasts,
-   * so a later epoch is begun (faults 335, 3608).
+   * A learner that has accepted a later epoch can't follow this one (PROTOCOL 13.1 step 3). It would be missing for as long as this epoch lasts, so one that is later
+   * than its own is begun (faults 335, 3608): for an observer too, which can't be asked to take its word back either.
    */
   #leaderInfo(handle: LearnerHandle): void {
     if (handle.acceptedEpoch > this.#epoch) {
+      const { history } = this.#ctx;
       const reason = `it has accepted epoch ${handle.acceptedEpoch}, ours is ${this.#epoch}`;
-      if (handle.isParticipant) this.#ctx.lookAgain(`server ${handle.serverId}: ${reason}`);
+      history.heardEpoch = Math.max(history.heardEpoch, handle.acceptedEpoch);
+      this.#ctx.lookAgain(`server ${handle.serverId}: ${reason}`);
       return this.#drop(handle, reason);
     }
     const message: QuorumMessage = { type: Packet.LEADERINFO, zxid: makeZxid(this.#epoch, 0), protocolVersion: PROTOCOL_VERSION };

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ZXID_NONE } from '../../src/model/zxid.ts';
+import { Leader } from '../../src/zab/leader.ts';
 import { LAST_EPOCH, Packet, PROTOCOL_VERSION } from '../../src/zab/messages.ts';
-import { request, z } from './fake.ts';
+import { FakeLink, request, z } from './fake.ts';
 import { Ensemble } from './leader-rig.ts';
 
 const WRITE = 5;
@@ -134,9 +135,27 @@ describe('the acknowledgements of the epoch', () => {
     expect(e.effects().includes('currentEpoch 4')).toBe(!ends);
   });
 
-  it('make way for a voter that has accepted a later epoch (faults 335, 3608)', () => {
-    e.info('b', 3, 9);
+  it.each([
+    ['a voter', 3, false],
+    ['an observer', 4, true],
+  ])('make way for %s that has accepted a later epoch: the next one is later than that (faults 335, 3608)', (_who, id, observer) => {
+    e = new Ensemble({ observers: [4] });
+    e.info('a', 2).disk().ackEpoch('a').disk();
+    e.info('b', id, 9, observer);
     expect(e.ctx.left).toContain('accepted epoch 9');
+    e.effects();
+    const next = new Leader(e.ctx);
+    const link = new FakeLink('c');
+    next.start();
+    next.incoming(link);
+    next.message(link, {
+      type: Packet.FOLLOWERINFO,
+      zxid: z(1, 0),
+      serverId: 2,
+      protocolVersion: PROTOCOL_VERSION,
+      configVersion: ZXID_NONE,
+    });
+    expect(e.effects()[0]).toBe('acceptedEpoch 10');
   });
 });
 
