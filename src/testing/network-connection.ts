@@ -234,6 +234,11 @@ export class Connection {
     return [this.client, this.server];
   }
 
+  /** For the story. */
+  get name(): string {
+    return `connection ${this.number} from ${this.client.machine.id} to ${this.server.machine.id}:${this.port}`;
+  }
+
   /** Whether both processes have it. */
   get stands(): boolean {
     return this.ends.every((end) => end.state === 'open');
@@ -275,6 +280,7 @@ export class Connection {
   /** One side has heard nothing for too long; so the other one hears nothing either, or will not for much longer. */
   timedOut(end: End): void {
     const { kernel, settings } = this.#switchboard;
+    kernel.note(0, `${this.name} hears nothing for too long and breaks`);
     end.giveUp();
     const other = end === this.client ? this.server : this.client;
     const later = drawTime(this.chance, { min: 0, max: settings.breakAfter / 2 });
@@ -286,6 +292,7 @@ export class Connection {
    */
   reset(): void {
     const { kernel, settings } = this.#switchboard;
+    kernel.note(0, `${this.name} breaks`);
     const quiet = this.chance.below(3);
     this.ends.forEach((end, i) => {
       end.in.truncate({ held: true });

@@ -104,7 +104,7 @@ describe('a crash and the network', () => {
     rig.crash(2, 'power');
     rig.machines[2].boot();
     await rig.listen(2);
-    await rig.pass(1);
+    await rig.pass(20);
     expect(near.told).toEqual(['opened']);
     near.write(sample(10));
     await rig.pass(10);
