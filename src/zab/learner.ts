@@ -128,7 +128,8 @@ export abstract class Learner {
   tick(): void {
     const { now, config } = this.ctx;
     if (this.#phase === 'active') {
-      if (now - this.#lastHeard >= config.syncTime) this.ctx.lookAgain(`leader silent for ${Math.round(now - this.#lastHeard)} ms`);
+      // By the same sum as the deadline: a difference may round to less, and the timer that has just run out would run out again at once.
+      if (now >= this.deadline) this.ctx.lookAgain(`leader silent for ${Math.round(now - this.#lastHeard)} ms`);
       return;
     }
     if (now >= this.#deadline) return this.ctx.lookAgain(`not synchronised within initLimit (${this.#phase})`);

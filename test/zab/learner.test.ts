@@ -339,6 +339,18 @@ describe('broadcast', () => {
     rig.learner.tick();
     expect(rig.ctx.left).toContain('silent');
   });
+
+  it('ends at its deadline, whatever the sums round to: a timer that has run out must not run out again at the same time', () => {
+    for (let k = 1; k < 200; k++) {
+      rig = new Rig().discover(5);
+      rig.get(diff(ZXID_NONE), newLeader(5), upToDate);
+      rig.ctx.now = 31.00053 + k / 1000;
+      rig.get(ping);
+      rig.ctx.now = rig.learner.deadline;
+      rig.learner.tick();
+      expect(rig.ctx.left).toContain('silent');
+    }
+  });
 });
 
 describe('connecting', () => {
