@@ -126,7 +126,7 @@ export abstract class Learner {
   }
 
   tick(): void {
-    const { now, config } = this.ctx;
+    const { now } = this.ctx;
     if (this.#phase === 'active') {
       // By the same sum as the deadline: a difference may round to less, and the timer that has just run out would run out again at once.
       if (now >= this.deadline) this.ctx.lookAgain(`leader silent for ${Math.round(now - this.#lastHeard)} ms`);
