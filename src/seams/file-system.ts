@@ -37,7 +37,7 @@ export interface FileSystem {
   /** Replaces `to` if it exists. */
   rename(from: string, to: string, done: FileDone): void;
   unlink(path: string, done: FileDone): void;
-  /** Makes a folder and those above it; no error if it exists. */
+  /** Makes a folder and those above it, durably; no error if it exists. */
   mkdir(path: string, done: FileDone): void;
   fsyncDir(path: string, done: FileDone): void;
   /**

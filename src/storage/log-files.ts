@@ -1,10 +1,10 @@
 import type Long from 'long';
-import { compareZxid, epochOf, followsInHistory, formatZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
+import { compareZxid, epochOf, followsInHistory, formatZxid, nextZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
 import { allocBytes } from '../util/bytes.ts';
 import { LOG_HEADER_BYTES, type LogEnd, LogReader, MAX_TORN_BYTES, RECORD_OVERHEAD, type RecordSink } from '../wire/txnlog.ts';
 import { LogEntry } from '../zab/entry.ts';
 import { type Disk, READ_BYTES } from './disk.ts';
-import { type Folders, firstLogFor, type LogFile, listLogs } from './layout.ts';
+import { type Folders, firstLogFor, type LogFile, listLogs, listSnapshots } from './layout.ts';
 import type { Steps } from './steps.ts';
 
 /** Reads one file up to byte `limit`. Errors name the file. */
@@ -194,7 +194,10 @@ export interface DurablePart {
   readonly position: number;
 }
 
-/** Gives out the entries after `after` up to `upTo`; see Storage.readLog. */
+/**
+ * Gives out the entries after `after` up to `upTo`; see Storage.readLog. ZooKeeper keeps its log when it is brought up to date by a snapshot, which leaves a hole in front of that snapshot; where
+ * epochs change, the zxids don't show it. So the log must run through every snapshot on its way (fault 2846).
+ */
 export function* readRange(
   disk: Disk,
   folders: Folders,
@@ -205,8 +208,13 @@ export function* readRange(
   sink: (entry: LogEntry) => boolean,
 ): Steps<void> {
   const logs = yield* listLogs(disk, folders);
+  const snapshots = yield* listSnapshots(disk, folders);
+  /** Whether a snapshot stands behind `from` and before `to`. */
+  const passesOver = (from: Long, to: Long): boolean =>
+    snapshots.some(({ zxid }) => compareZxid(zxid, from) > 0 && compareZxid(zxid, to) < 0);
   let last: Long | undefined;
   let bytes = 0;
+  let isEnough = false;
   let error: Error | undefined;
   for (const file of logs.slice(firstLogFor(logs, after))) {
     const limit = file.path === durable.path ? durable.position : Number.MAX_SAFE_INTEGER;
@@ -217,16 +225,18 @@ export function* readRange(
       }
       if (compareZxid(zxid, last) <= 0) return true;
       if (compareZxid(zxid, upTo) > 0) return false;
-      if (!followsInHistory(last, zxid)) error = gap(file, offset, last, zxid);
+      if (!followsInHistory(last, zxid) || passesOver(last, zxid)) error = gap(file, offset, last, zxid);
       bytes += payload.length;
       if (bytes > maxBytes) error = new Error(`readLog: more than ${maxBytes} bytes after ${formatZxid(after)}`);
       if (error !== undefined) return false;
       last = zxid;
-      return sink(new LogEntry(zxid, payload)) && !zxidEquals(zxid, upTo);
+      isEnough = !sink(new LogEntry(zxid, payload)) || zxidEquals(zxid, upTo);
+      return !isEnough;
     });
     if (error !== undefined) throw error;
     if (end.kind === 'corrupt' || end.kind === 'torn') throw damage(file, end);
     if (end.kind === 'stopped' || file.path === durable.path) break;
   }
   if (last === undefined) throw new Error(`readLog: ${formatZxid(after)} is not in the log`);
+  if (!isEnough && passesOver(last, nextZxid(upTo))) throw new Error(`readLog: transactions are missing after ${formatZxid(last)}`);
 }

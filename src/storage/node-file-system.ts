@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { FileDone, FileSystem, OpenFile, OpenMode } from '../seams/file-system.ts';
 import { takeLock } from './process-lock.ts';
 
@@ -24,7 +25,7 @@ export function nodeFileSystem(): FileSystem {
     },
     rename: (from, to, done) => fs.rename(from, to, done),
     unlink: (path, done) => fs.unlink(path, done),
-    mkdir: (path, done) => fs.mkdir(path, { recursive: true }, (error) => done(error)),
+    mkdir,
     fsyncDir,
     lock: takeLock,
   };
@@ -42,6 +43,20 @@ function flagsOf(mode: OpenMode): number {
     case 'createDurable':
       return O_RDWR | O_CREAT | O_EXCL | DSYNC;
   }
+}
+
+function mkdir(path: string, done: FileDone): void {
+  fs.mkdir(path, { recursive: true }, (error, first) => {
+    if (error !== null || first === undefined) return done(error);
+    const top = resolve(first);
+    const syncAbove = (made: string): void =>
+      fsyncDir(dirname(made), (syncError) => {
+        const above = dirname(made);
+        if (syncError !== null || made === top || made === above) done(syncError);
+        else syncAbove(above);
+      });
+    syncAbove(resolve(path));
+  });
 }
 
 /** Windows cannot open a folder to sync it; there a rename is durable with the next flush of the volume. */
