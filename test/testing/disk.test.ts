@@ -97,6 +97,17 @@ describe('what a power loss leaves', () => {
     expect([...names].sort()).toEqual(['/d/a', '/d/a /d/new', '/d/b', '/d/b /d/new']);
   });
 
+  it('has the names of a folder that was synced, and no others', async () => {
+    const { disk, files } = lab();
+    await files.call((done) => disk.mkdir('/e', done));
+    await files.make('/d/a', 'x');
+    await files.rename('/d/a', '/d/b');
+    await files.open('/e/a', 'create');
+    await files.syncDir('/e');
+    disk.crash('power', 'nothing');
+    expect(disk.list()).toEqual(['/d/a', '/e/a']);
+  });
+
   it('is there without a sync where each write is durable', async () => {
     const { disk, files } = lab();
     const file = await files.make('/d/a', 'first', 'createDurable');
@@ -105,8 +116,10 @@ describe('what a power loss leaves', () => {
     disk.crash('power', 'nothing');
     expect(text(disk, '/d/a')).toBe('first+more');
   });
+});
 
-  it('is told by an image, which changes nothing and is not changed', async () => {
+describe('an image', () => {
+  it('tells what a power loss would leave, changes nothing, and is not changed', async () => {
     const { disk, files } = lab();
     const file = await files.make('/d/a', 'first');
     await files.write(file, 'SECOND');
@@ -414,6 +427,13 @@ describe('a bad disk', () => {
     expect(bits(content, new LabDisk(1, disk.image()).get('/d/a') as Uint8Array)).toEqual([]);
     expect(new Set(Array.from({ length: 20 }, () => disk.rot()?.path))).toEqual(new Set(['/d/a', '/d/b']));
     expect([disk.rot('/d/c'), disk.counts.rot]).toEqual([undefined, 21]);
+    // Where the cache has the page changed, the disk's is another.
+    await files.write(file, 'y');
+    disk.rot('/d/a');
+    const image = disk.image();
+    const kept = new LabDisk(1, image).get('/d/a') as Uint8Array;
+    for (let i = 0; i < 10; i++) disk.rot('/d/a');
+    expect(bits(kept, new LabDisk(1, image).get('/d/a') as Uint8Array)).toEqual([]);
   });
 });
 
