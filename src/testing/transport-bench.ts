@@ -7,7 +7,7 @@ import { type LinkLog, openStation, poll, Referee, Station, type StationOptions 
 export interface TransportHarness {
   /** The time that passes for the test; the transports are opened with it too. */
   readonly clock: Clock;
-  /** Addresses at which nobody listens, for servers of these ids. Called once. */
+  /** Addresses at which nobody listens, for servers of these ids. Called once, before any other method. */
   addresses(ids: readonly number[]): Promise<readonly ServerAddress[]>;
   /** A transport for that server, not open. It may be called again for the same server. */
   transport(server: number): Transport;
@@ -51,7 +51,7 @@ export class TransportBench {
   }
 
   /** A transport for server `id`, opened. */
-  async open(id: number, options: Partial<StationOptions> = {}, transport = this.#harness.transport(id)): Promise<Station> {
+  async open(id: number, options: Partial<StationOptions> = {}, transport?: Transport): Promise<Station> {
     const [station, error] = await this.#open(id, options, transport);
     if (error !== null) throw error;
     this.#stations.push(station);
@@ -60,18 +60,18 @@ export class TransportBench {
 
   /** Opens a transport for server `id`, which has to end with an error. */
   async refused(id: number): Promise<void> {
-    const [station, error] = await this.#open(id, {}, this.#harness.transport(id));
+    const [station, error] = await this.#open(id, {});
     if (error === null) this.#stations.push(station);
     check(error instanceof Error && error.message !== '', `a transport for server ${id} was opened, or failed without a reason`);
   }
 
-  async #open(id: number, options: Partial<StationOptions>, transport: Transport): Promise<[Station, Error | null]> {
+  async #open(id: number, options: Partial<StationOptions>, transport?: Transport): Promise<[Station, Error | null]> {
     if (this.#servers.length === 0) await this.ensemble([1, 2, 3]);
     const self = this.#servers.find((server) => server.id === id);
     if (self === undefined) throw new Error(`no server ${id} in this test`);
     const station = new Station(self, this.referee);
     let outcome: Error | null | undefined;
-    openStation(transport, station, { servers: this.#servers, clock: this.clock, ...options }, (error) => {
+    openStation(transport ?? this.#harness.transport(id), station, { servers: this.#servers, clock: this.clock, ...options }, (error) => {
       outcome = error;
     });
     await this.until(() => outcome !== undefined, 'open has called back');
