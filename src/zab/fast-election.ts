@@ -57,7 +57,7 @@ export class FastElection implements Election {
     const vote = voteOf(message);
     const { quorum } = this.#ctx.config;
     if (message.state === PeerState.LOOKING && !quorum.isVoter(from)) {
-      this.#sendTo(from);
+      this.#answer(from);
       return undefined;
     }
     if (vote === undefined || !quorum.isVoter(from) || !quorum.isVoter(vote.leader)) return undefined;
@@ -90,7 +90,7 @@ export class FastElection implements Election {
 
   #looking(from: number, vote: Vote, n: Notification): Decision | undefined {
     if (n.electionEpoch < this.round) {
-      this.#sendTo(from);
+      this.#answer(from);
       return undefined;
     }
     if (n.electionEpoch > this.round) {
@@ -103,7 +103,7 @@ export class FastElection implements Election {
     this.#votes.set(from, vote);
     if (this.#prefers(vote, this.proposal)) return this.#propose(vote, true);
     // It may have begun to look after our own broadcast had reached it: without this both would wait for the next resend.
-    if (this.#prefers(this.proposal, vote)) this.#sendTo(from);
+    if (this.#prefers(this.proposal, vote)) this.#answer(from);
     return this.#tally();
   }
 
@@ -167,6 +167,12 @@ export class FastElection implements Election {
     this.#resendAt = now + this.#resendWait;
     this.#finalizeAt = Number.POSITIVE_INFINITY;
     for (const voter of config.quorum.ids) if (voter !== config.id) this.#sendTo(voter);
+  }
+
+  /** What a server without a vote says changes nobody's mind, and everybody answers it: with an answer to that it would go on for ever. */
+  #answer(peer: number): void {
+    const { id, quorum } = this.#ctx.config;
+    if (quorum.isVoter(id)) this.#sendTo(peer);
   }
 
   #sendTo(peer: number): void {

@@ -194,6 +194,16 @@ describe('fast election: settled servers, silence, weights', () => {
     expect(e.hear(2, vote(LOOKING, 2)).wait(20).leader).toBe(2);
   });
 
+  it.each([
+    ['another observer', 5, vote(LOOKING, NON_VOTER, { peerEpoch: NON_VOTER })],
+    ['a voter with a worse vote', 2, vote(LOOKING, 2, { zxid: ZXID_NONE })],
+    ['a voter in an earlier round', 2, vote(LOOKING, 3)],
+  ])('as an observer does not answer %s, which would answer back', (_name, from, n) => {
+    const e = new Fast({ id: 4, observers: [4, 5] }, [1, 2, 3, 5]).hear(3, vote(LOOKING, 3, { electionEpoch: 2 }));
+    e.effects();
+    expect(e.hear(from, n.leader === 3 ? n : { ...n, electionEpoch: 2 }).effects()).toEqual([]);
+  });
+
   it('as an observer follows the voters and has no vote', () => {
     const e = new Fast({ id: 4, observers: [4] }, [1, 2, 3]);
     expect(e.effects()).toHaveLength(3);
