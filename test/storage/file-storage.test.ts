@@ -179,6 +179,17 @@ describe('a history without its snapshot', () => {
   });
 });
 
+describe('a snapshot that cannot be unpacked here', () => {
+  it('is named with the reason, and passed over where an older history leads to it', async () => {
+    const packed = { 'snapshot.100000003.gz': Buffer.from([0x1f, 0x8b, 8, 0]) };
+    await expect(recovered(diskWith(packed))).rejects.toThrow(
+      /snapshot\.100000003\.gz.*compressed with gzip, and there is nothing here to unpack/,
+    );
+    const whole = diskWith({ ...packed, 'log.100000001': logFile(sampleEntries(1, 1, 4)) });
+    expect((await recovered(whole)).entries).toEqual(shown(sampleEntries(1, 1, 4)));
+  });
+});
+
 describe('records that ZooKeeper 3.8 has written twice (PROTOCOL 19)', () => {
   const twice = { 'log.100000001': logFile(sampleEntries(1, 1, 7)), 'log.100000006': logFile(sampleEntries(1, 6, 9), 100) };
 
