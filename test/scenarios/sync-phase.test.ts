@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { formatZxid } from '../../src/model/zxid.ts';
 import { finale } from '../../src/testing/finale.ts';
-import { createSimulation, type SendFilter, type Simulation } from '../../src/testing/simulation.ts';
+import { createSimulation, type Simulation } from '../../src/testing/simulation.ts';
+import type { SendFilter } from '../../src/testing/taps.ts';
 import { Packet } from '../../src/zab/messages.ts';
 import { Held, Seen, startOnly } from './seen.ts';
 
