@@ -198,6 +198,16 @@ describe('DurableIsKept', () => {
     expect(found(a)).toEqual(['DurableIsKept']);
   });
 
+  it('a store has cut what is not its turn yet', () => {
+    const rules = broken((s) => {
+      begun(s);
+      s.checks.appending(1, [c]);
+      s.checks.truncating(1, a.zxid);
+      s.checks.truncated(1, a.zxid);
+    });
+    expect(rules).toEqual(['DurableIsKept']);
+  });
+
   it('a store calls durable what it was not given', () => {
     const rules = broken((s) => {
       begun(s);

@@ -8,8 +8,8 @@ import { CTIME, VERSION } from '../../src/tree/row.ts';
 import { ZnodeTree } from '../../src/tree/tree.ts';
 import { ACL_KEY, CRC } from '../../src/tree/znode-table.ts';
 import { octetsFromText } from '../../src/util/bytes.ts';
-import type { LogEntry } from '../../src/zab/entry.ts';
-import { broken, closeSession, create, openSession, remove, type Story, text, write } from './story.ts';
+import { LogEntry } from '../../src/zab/entry.ts';
+import { broken, closeSession, create, openSession, remove, Story, text, write } from './story.ts';
 
 const SESSION = 0x42;
 const id = Long.fromNumber(SESSION, true);
@@ -71,8 +71,6 @@ describe('EqualDigest', () => {
     expect(rules).toEqual([]);
   });
 });
-
-const apply = (tree: ZnodeTree, body: TxnBody, counter = 3): void => void tree.apply(write(1, counter, body, SESSION).txn as Txn, false);
 
 describe('EphemeralsGone and TreeComplete when a transaction is applied', () => {
   it('a session with ephemerals is opened and closed, others learn of it by snapshots', () => {
@@ -161,8 +159,17 @@ describe('TreeComplete when a tree is shown', () => {
     expect(shown(opened, created, write(1, 2, create('/x'), SESSION), created2)).toContain('TreeComplete');
     expect(shown(opened, write(1, 2, openSession, 0x77), created, created2)).toContain('TreeComplete');
     expect(shown(opened, write(1, 2, closeSession, SESSION), created, created2)).toContain('TreeComplete');
+    expect(shown(opened, write(1, 2, create('/x'), SESSION), created2)).toContain('TreeComplete');
     expect(shown(write(1, 1, { ...openSession, timeout: 1 } as TxnBody, SESSION), created, created2)).toContain('TreeComplete');
   });
+});
+
+it('TreeComplete: an ephemeral without a session is one too many whatever the history was', () => {
+  const s = new Story(3, 0, false);
+  s.checks.preload(makeZxid(0, 0), [new LogEntry(created.zxid, new Uint8Array(0))]);
+  for (const server of [1, 2, 3]) s.boot(server, created.zxid, 1);
+  s.show(1, created);
+  expect(s.broken).toEqual(['TreeComplete']);
 });
 
 describe('compareTrees', () => {

@@ -8,7 +8,7 @@ import { JuteWriter } from '../../src/wire/jute.ts';
 import { encodeTxn } from '../../src/wire/txn.ts';
 import { LogEntry } from '../../src/zab/entry.ts';
 import type { QuorumMessage } from '../../src/zab/messages.ts';
-import type { PersistOp } from '../../src/zab/outbox.ts';
+import type { Outbox, PersistOp } from '../../src/zab/outbox.ts';
 import type { Cluster } from '../zab/cluster.ts';
 import type { End, Sequence, Server } from '../zab/server.ts';
 
@@ -43,6 +43,7 @@ class Adapter {
   constructor(
     readonly cluster: Cluster,
     readonly probe: Probe,
+    readonly spoil: (out: Outbox, server: Server) => void,
   ) {
     for (const server of cluster.servers) this.#attach(server);
     const { watch } = cluster;
@@ -73,6 +74,7 @@ class Adapter {
       get: () => out,
       set: (value: Server['out']) => {
         out = value;
+        this.spoil(out, server);
         const { persist } = out;
         persist.splice = () => {
           const ops = Array.prototype.splice.call(persist, 0, persist.length) as PersistOp[];
@@ -181,7 +183,7 @@ class Adapter {
   }
 }
 
-/** From now on `probe` sees what the ensemble does. Before anybody of it has started. */
-export function lookAt(cluster: Cluster, probe: Probe): void {
-  new Adapter(cluster, probe);
+/** From now on `probe` sees what the ensemble does. Before anybody of it has started. `spoil` may change what every new process's protocol asks for. */
+export function lookAt(cluster: Cluster, probe: Probe, spoil: (out: Outbox, server: Server) => void = () => {}): void {
+  new Adapter(cluster, probe, spoil);
 }

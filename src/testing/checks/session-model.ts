@@ -33,8 +33,19 @@ export class SessionModel {
   complete = true;
   readonly #open = new LongMap<SessionSpan>();
   readonly #alive = new Map<string, EphemeralSpan>();
+  #walk: Iterator<EphemeralSpan, undefined> = this.#alive.values();
   /** What each closeSession has removed, by depth. */
   readonly #removed = new Map<number, readonly EphemeralSpan[]>();
+
+  /** Those ephemerals that are there after the last entry, one at each call, over and over. */
+  nextEphemeral(): EphemeralSpan | undefined {
+    let next = this.#walk.next();
+    if (next.done) {
+      this.#walk = this.#alive.values();
+      next = this.#walk.next();
+    }
+    return next.value;
+  }
 
   /** What the closeSession at this depth has removed. */
   removedAt(depth: number): readonly EphemeralSpan[] {

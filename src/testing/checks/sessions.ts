@@ -21,8 +21,6 @@ export class Sessions extends Blind {
   readonly #model = new SessionModel();
   /** How much of what was delivered is in the model. */
   #seen = 0;
-  /** The ephemeral that was looked at last: one at each transaction, in turn. */
-  #turn = 0;
 
   constructor(ledger: Ledger, deliveries: Deliveries) {
     super();
@@ -36,11 +34,9 @@ export class Sessions extends Blind {
     if (type === Op.createSession && !tree.sessions.has(clientId))
       this.#incomplete(server, at, `session ${formatZxid(clientId)} is not there`);
     if (type === Op.closeSession) this.#closed(server, at, clientId, tree);
-    const { ephemerals } = this.#model;
-    if (ephemerals.length === 0) return;
-    this.#turn = (this.#turn + 1) % ephemerals.length;
-    const ephemeral = ephemerals[this.#turn];
-    if (isThere(ephemeral, at.depth) && !isOwned(tree, ephemeral))
+    // To look at all of them each time would cost too much; what is missing stays missing.
+    const ephemeral = this.#model.nextEphemeral();
+    if (ephemeral !== undefined && isThere(ephemeral, at.depth) && !isOwned(tree, ephemeral))
       this.#ledger.violated(
         'EphemeralsGone',
         `server ${server} has lost ${ephemeral.path} by ${at}: nobody has deleted it, and its session is open`,
