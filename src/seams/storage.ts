@@ -59,7 +59,7 @@ export interface Storage {
   saveSnapshot(source: SnapshotSource, done: Done): void;
   /**
    * Reads durable entries after `after` up to and with `upTo`, for a learner that is behind. Calls `sink` for each in order; `sink` returns false to stop early. An error if the entry
-   * `after` itself is not in the log (then nobody can know that nothing is missing), or a limit of `maxBytes` is exceeded.
+   * `after` itself is not in the log (then nobody can know that nothing is missing), the log has a hole on the way (fault 2846), or a limit of `maxBytes` is exceeded.
    */
   readLog(after: Long, upTo: Long, maxBytes: number, sink: (entry: LogEntry) => boolean, done: Done): void;
   /** Deletes snapshots older than the newest `keep`, and the logs that only they need. */

@@ -16,7 +16,8 @@ async function served(files: readonly PastFile[], upTo = makeZxid(2, 2)): Promis
   for (const [name, content] of [...files, ...epochFiles(2, 2)]) disk.put(`/data/${name}`, content);
   const storage = disk.storage({ dataDir: '/data' });
   await storage.open();
-  await storage.recover();
+  const sink = { begin: () => {}, nodes: () => {}, end: () => {}, entry: () => {} };
+  await disk.kernel.keepRunning(new Promise<unknown>((resolve) => storage.storage.recover(sink, resolve)));
   return (await storage.readLog(makeZxid(1, 1), upTo)).length;
 }
 
