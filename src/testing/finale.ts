@@ -14,13 +14,7 @@ export async function finale(sim: Simulation, within = 60 * sim.tickTime): Promi
   try {
     await sim.until(() => together(sim), within);
   } catch {
-    if (sim.failure !== null) throw sim.failure;
-    const states = sim.servers.map((id) => {
-      if (!sim.isUp(id)) return `server ${id} is down (${sim.errorOf(id)?.message ?? 'stopped'})`;
-      const { role, serving, tree } = sim.node(id);
-      return `server ${id} is ${role}${serving ? ', serves' : ''} at ${formatZxid(tree.lastZxid)}`;
-    });
-    throw new Violation('Liveness', `no agreement ${Math.round(sim.now - began)} ms after the last fault: ${states.join('; ')}`);
+    throw sim.failure ?? new Violation('Liveness', `no agreement ${Math.round(sim.now - began)} ms after the last fault: ${sim.states()}`);
   }
   const trees = sim.servers.map((id) => ({ id, tree: sim.treeOf(id) }));
   const [first, ...others] = trees;
@@ -43,7 +37,7 @@ export async function finale(sim: Simulation, within = 60 * sim.tickTime): Promi
 }
 
 /** Whether all servers serve with the same leader at the same zxid, in memory and on disk. */
-function together(sim: Simulation): boolean {
+export function together(sim: Simulation): boolean {
   const { leader, servers } = sim;
   if (leader === undefined) return false;
   const { lastZxid } = sim.treeOf(leader);

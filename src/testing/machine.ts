@@ -24,6 +24,8 @@ export class Machine implements Owner {
   life = 0;
   /** Whether a process runs on it. */
   up = false;
+  /** A process has died and no other has begun: what is left of its last turn sets no timers for the next one. */
+  #isDead = false;
   pausedUntil = 0;
   #rate = 1;
   /** Own monotonic time at the simulated time `#since`. */
@@ -44,12 +46,14 @@ export class Machine implements Owner {
   /** A process begins. */
   boot(): void {
     this.up = true;
+    this.#isDead = false;
     this.pausedUntil = 0;
   }
 
   /** The process is gone from one moment to the next: nothing that it has scheduled or is owed happens. */
   kill(): void {
     this.up = false;
+    this.#isDead = true;
     this.life++;
     this.#deferred = [];
     for (const tell of [...this.onKill]) tell();
@@ -89,7 +93,7 @@ export class Machine implements Owner {
     setTimer: (ms, fn): TimerHandle => {
       const wait = Math.max(0, ms);
       const timer: Timer = { due: this.#now() + wait, fn, event: null };
-      this.#arm(timer, wait);
+      if (!this.#isDead) this.#arm(timer, wait);
       return timer;
     },
     clearTimer: (handle) => {
@@ -97,6 +101,7 @@ export class Machine implements Owner {
       if (event !== null) this.kernel.cancel(event);
     },
     defer: (fn) => {
+      if (this.#isDead) return;
       this.#deferred.push(fn);
       if (this.#deferred.length === 1) this.after(0, 'turn', this.#turn);
     },

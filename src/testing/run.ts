@@ -18,8 +18,8 @@ export interface RunControl {
   readonly mayLose: boolean;
 }
 
-/** The code under test with its ensemble. What it throws or rejects with is a failure of the run. */
-export type Scenario = (sim: Simulation, control: RunControl) => Promise<void>;
+/** The code under test with its ensemble. What it throws or rejects with is a failure of the run; a Map it resolves to counts what it did. */
+export type Scenario = (sim: Simulation, control: RunControl) => Promise<unknown>;
 
 export interface RunOptions {
   /** The ensemble; a function draws one from the seed. @default three servers */
@@ -45,6 +45,8 @@ export interface RunResult {
   readonly injected: ReadonlyMap<string, number>;
   /** How often each transition of the protocol was reached. */
   readonly transitions: ReadonlyMap<string, number>;
+  /** What the scenario counted. */
+  readonly counts: ReadonlyMap<string, number>;
   /** The last of what happened. */
   readonly story: readonly TraceLine[];
 }
@@ -60,6 +62,7 @@ export async function runSeed(seed: number, options: RunOptions): Promise<RunRes
   const nemesis = new Nemesis(sim);
   const plan = faults === false ? [] : isPlan(faults) ? faults : drawFaults(new Chance(seed, 'faults'), sim.servers, duration, faults);
   let failure: Error | null = null;
+  let counts: ReadonlyMap<string, number> = new Map();
   try {
     await sim.start();
     nemesis.begin(plan);
@@ -71,7 +74,8 @@ export async function runSeed(seed: number, options: RunOptions): Promise<RunRes
         return nemesis.isWhole;
       },
     };
-    await sim.run(scenario(sim, control));
+    const told = await sim.run(scenario(sim, control));
+    if (told instanceof Map) counts = told;
     nemesis.end();
     await finale(sim);
   } catch (error) {
@@ -87,6 +91,7 @@ export async function runSeed(seed: number, options: RunOptions): Promise<RunRes
     faults: plan,
     injected: new Map([...nemesis.injected, ...sim.network.counts]),
     transitions: coverage.counts,
+    counts,
     story: sim.kernel.trace.lines(),
   };
   sim.close();

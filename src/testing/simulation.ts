@@ -1,3 +1,4 @@
+import { formatZxid } from '../model/zxid.ts';
 import type { EnsembleNode, EnsembleOptions, ServerSpec, Session, SessionOptions } from '../node/api.ts';
 import type { Clock } from '../seams/clock.ts';
 import { fileStorage } from '../storage/file-storage.ts';
@@ -70,6 +71,7 @@ export class Simulation implements Disposable {
   /** Ids of all servers, participants first. */
   readonly servers: readonly number[];
   readonly participants: readonly number[];
+  readonly specs: readonly ServerSpec[];
   /** The simulation's own clock: true time, without drift, that no crash stops. */
   readonly clock: Clock;
   /** Chance for the caller's own use; a stream of its own. */
@@ -92,6 +94,7 @@ export class Simulation implements Disposable {
     const root = new Chance(seed, 'simulation');
     this.chance = root.fork('caller');
     const specs = specsOf(options);
+    this.specs = specs;
     this.servers = specs.map((spec) => spec.id);
     this.participants = specs.filter((spec) => spec.role !== 'observer').map((spec) => spec.id);
     this.clock = new Machine(this.kernel, 0).clock;
@@ -177,6 +180,15 @@ export class Simulation implements Disposable {
     const leading = [...this.#servers.values()].filter(({ node }) => node?.role === 'leading' && node.serving);
     leading.sort((a, b) => b.node!.epoch - a.node!.epoch);
     return leading[0]?.id;
+  }
+
+  /** What every server is and where it stands, in words. */
+  states(): string {
+    const stateOf = ({ id, node, error, tree }: SimServer): string => {
+      if (node === null || tree === null) return `server ${id} is down${error === null ? '' : ` (${error.message})`}`;
+      return `server ${id} is ${node.role}${node.serving ? ', serves' : ''} at ${formatZxid(tree.lastZxid)}`;
+    };
+    return [...this.#servers.values()].map(stateOf).join('; ');
   }
 
   /** The tree that a server shows. Throws while its node is down. */

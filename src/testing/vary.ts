@@ -4,7 +4,7 @@ import type { SimulatedServer, SimulationOptions } from './simulation.ts';
 /** Draws an ensemble and its surroundings from a seed: sizes, weights, limits, speeds. Every choice is legal; many are odd. */
 export function drawOptions(seed: number): SimulationOptions {
   const chance = new Chance(seed, 'options');
-  const tickTime = chance.pick([100, 500, 2000]);
+  const tickTime = chance.pick([100, 200, 500]);
   // Half the time small values, so that snapshots, log reads and file changes come often enough to meet faults.
   const small = chance.chance(0.5);
   const slowest = chance.pick([1, 5, 20]);
@@ -22,7 +22,7 @@ export function drawOptions(seed: number): SimulationOptions {
       election: chance.chance(0.75) ? 'fast' : 'basic',
       finalizeWait: chance.pick([20, 200]),
       minSessionTimeout: 2 * tickTime,
-      snapCount: small ? chance.between(2, 40) : 1000,
+      snapCount: small ? chance.between(5, 100) : 1000,
       commitLogCount: small ? chance.between(1, 20) : 500,
       snapshotConcurrency: chance.between(1, 2),
       containerCheckInterval: chance.pick([1000, 60_000]),

@@ -1,0 +1,118 @@
+import { ZabError } from '../../src/model/errors.ts';
+import type { EnsembleOptions } from '../../src/node/api.ts';
+import { Chance } from '../../src/testing/chance.ts';
+import { drawPlan, type WorkloadPlan } from '../../src/testing/clients/plan.ts';
+import { Workload, type WorkloadStatistics } from '../../src/testing/clients/workload.ts';
+import { together } from '../../src/testing/finale.ts';
+import { Violation } from '../../src/testing/probe.ts';
+import type { RunControl, RunOptions } from '../../src/testing/run.ts';
+import type { Simulation } from '../../src/testing/simulation.ts';
+import { drawOptions } from '../../src/testing/vary.ts';
+import { QuorumRules } from '../../src/zab/quorum.ts';
+
+/** The proof of the replica under one seed: a drawn ensemble, clients on every server, faults, then calm. */
+export function proof(seed: number): RunOptions {
+  const options = drawOptions(seed);
+  const { tickTime = 2000, initLimit = 10, syncLimit = 5 } = options.ensemble as EnsembleOptions;
+  const chance = new Chance(seed, 'proof');
+  return {
+    simulation: options,
+    duration: chance.between(20, 120) * tickTime,
+    faults: chance.chance(0.05)
+      ? false
+      : { density: chance.pick([2, 8, 20]) * (500 / tickTime), longest: chance.pick([10, 40]) * tickTime },
+    scenario: (sim, control) => run(sim, control, 8 * initLimit * tickTime + 4 * syncLimit * tickTime + 20_000),
+  };
+}
+
+async function run(sim: Simulation, control: RunControl, patience: number): Promise<Map<string, number>> {
+  const workload = new Workload({
+    chance: new Chance(sim.seed, 'workload'),
+    plan: drawBounded(sim, control.duration),
+    now: () => sim.now,
+    report: (violation) => sim.kernel.fail(violation),
+    tickTime: sim.tickTime,
+  });
+  sim.addProbe(workload.probe);
+  for (const id of sim.servers) sim.spawn(id, (program) => workload.boot(program));
+  await sim.advance(control.duration);
+  await core(sim, control, patience);
+  control.calm();
+  await within(sim, patience, 'everybody serves', () => sim.leader !== undefined && sim.servers.every((id) => sim.serves(id, sim.leader!)));
+  workload.calm();
+  await sim.advance(25 * sim.tickTime);
+  workload.quiet();
+  await sim.advance(10 * sim.tickTime);
+  await within(sim, patience, 'everybody has the same', () => together(sim));
+  return countsOf(workload.finish());
+}
+
+/** Many small runs find more than a few large ones: clients pause long enough for about so many calls in a run. */
+const CALLS = 3000;
+
+function drawBounded(sim: Simulation, duration: number): WorkloadPlan {
+  const plan = drawPlan(new Chance(sim.seed, 'plan'));
+  const clients = plan.clientsPerServer * sim.servers.length;
+  const pause = Math.ceil((2 * clients * (duration + 35 * sim.tickTime)) / CALLS);
+  return { ...plan, pause: [0, Math.max(plan.pause[1], pause)] };
+}
+
+/** Safety is not enough: with nothing but a quorum left there must be progress. */
+async function core(sim: Simulation, control: RunControl, patience: number): Promise<void> {
+  const chance = new Chance(sim.seed, 'core');
+  if (!control.mayLose) return;
+  const dead = drawDead(sim, chance);
+  sim.kernel.note(0, `only a quorum goes on, without ${dead}`);
+  control.calmExcept(dead);
+  const alive = sim.servers.filter((id) => !dead.includes(id));
+  await within(sim, patience, `a quorum goes on without ${dead}`, () =>
+    alive.some((id) => sim.isUp(id) && sim.leader !== undefined && sim.serves(id, sim.leader)),
+  );
+  const deadline = sim.now + patience;
+  for (;;) {
+    const id = chance.pick(alive);
+    try {
+      if (sim.isUp(id)) {
+        const session = await sim.openSession(id);
+        await session.close();
+        return;
+      }
+    } catch (error) {
+      if (sim.failure !== null || !(error instanceof ZabError)) throw error;
+    }
+    if (sim.now > deadline) throw new Violation('Liveness', `no write is possible without ${dead} after ${patience} ms`);
+    await sim.advance(100);
+  }
+}
+
+/** Servers to give up, so that a quorum of the participants is left. */
+function drawDead(sim: Simulation, chance: Chance): number[] {
+  const quorum = new QuorumRules(sim.specs.filter((spec) => spec.role !== 'observer'));
+  const dead: number[] = [];
+  for (const id of chance.shuffle(sim.servers)) {
+    const left = sim.participants.filter((other) => other !== id && !dead.includes(other));
+    const bits = left.reduce((sum, other) => sum | quorum.bit(other), 0);
+    if (quorum.isQuorum(bits)) dead.push(id);
+  }
+  return dead;
+}
+
+async function within(sim: Simulation, ms: number, what: string, condition: () => boolean): Promise<void> {
+  try {
+    await sim.until(condition, ms);
+  } catch (error) {
+    throw (
+      sim.failure ??
+      new Violation('Liveness', `not within ${ms} simulated ms after the faults: ${what}; ${sim.states()} (${(error as Error).name})`)
+    );
+  }
+}
+
+function countsOf(statistics: WorkloadStatistics): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const [kind, outcomes] of Object.entries(statistics.calls))
+    for (const [outcome, count] of Object.entries(outcomes)) counts.set(`${kind}: ${outcome}`, count);
+  const { committed, sessions, resumed, expired, watchEvents, untold } = statistics;
+  for (const [name, count] of Object.entries({ committed, sessions, resumed, expired, watchEvents, untold })) counts.set(name, count);
+  return counts;
+}
