@@ -10,6 +10,7 @@ import {
   type QuorumLink,
   type QuorumLinkHandler,
   type QuorumMessage,
+  type TimerHandle,
   type Transport,
   type TransportHandler,
   type TransportOptions,
@@ -17,32 +18,50 @@ import {
 
 /*
  * A transport between the threads of one process. Each pair of replicas shares one port, the line: election messages go over it, and so do the ports of new quorum links. What
- * travels is bytes in ZooKeeper's own formats, from the codecs that the package exports for this purpose.
+ * travels is bytes in ZooKeeper's own formats, from the codecs that the package exports for this purpose. port-transport.test.ts proves it with the package's conformance suite.
  */
 
-/** What is sent over a line. `hello` says that the sender listens and wants to hear whether the receiver does; `here` answers it. */
+/** What is sent over a line. `hello` says that the sender listens and wants to hear whether the receiver does; `here` answers it; `bye` takes both back. */
 type LineMessage =
   | { readonly kind: 'hello' | 'here' | 'bye' }
   | { readonly kind: 'election'; readonly bytes: Uint8Array }
   | { readonly kind: 'dial'; readonly port: MessagePort };
 
-/** `lines` holds the port to each other replica. */
-export const portTransport = (lines: ReadonlyMap<number, MessagePort>): Transport => ({
-  open(options, handler, done) {
-    options.clock.defer(() => done(null, new PortNode(options, handler, lines)));
-  },
-});
+/** The first message on the port of a quorum link, from the one that was dialled; all others are bytes. */
+const ACCEPTED = 'accepted';
+
+/** What a learner takes from its leader, bytes: a transaction can be far larger than the request that it comes from. */
+const LARGEST_TRANSACTION = 0x10000000;
+
+/** `lines` holds the port to each other replica. Nobody else may use them. */
+export function portTransport(lines: ReadonlyMap<number, MessagePort>): Transport {
+  let inUse = false;
+  return {
+    open(options, handler, done) {
+      options.clock.defer(() => {
+        if (inUse) return done(new Error('the lines of this replica are in use'));
+        inUse = true;
+        const left = (): void => {
+          inUse = false;
+        };
+        done(null, new PortNode(options, handler, lines, left));
+      });
+    },
+  };
+}
 
 class PortNode implements OpenTransport {
   readonly #lines = new Map<number, Line>();
   readonly #links = new Set<PortLink>();
+  #closed = false;
 
   constructor(
     readonly options: TransportOptions,
     readonly handler: TransportHandler,
     lines: ReadonlyMap<number, MessagePort>,
+    readonly left: () => void,
   ) {
-    for (const [peer, port] of lines) this.#lines.set(peer, new Line(peer, port, handler, (link) => this.#incoming(peer, link)));
+    for (const [peer, port] of lines) this.#lines.set(peer, new Line(peer, port, options, handler, (link) => this.#incoming(peer, link)));
   }
 
   sendElection(peer: number, message: ElectionMessage): void {
@@ -59,32 +78,49 @@ class PortNode implements OpenTransport {
 
   dial(peer: number, handler: QuorumLinkHandler): QuorumLink {
     const { port1, port2 } = new MessageChannel();
-    this.#lines.get(peer)?.post({ kind: 'dial', port: port2 }, [port2]);
-    return this.#keep(new PortLink(`thread of replica ${peer}`, port1, 'learner', this.options, handler));
+    const link = new PortLink(peer, port1, 'learner', this.options);
+    link.handler = handler;
+    if (this.#closed) {
+      link.close();
+      return link;
+    }
+    this.#keep(link);
+    const line = this.#lines.get(peer);
+    if (line === undefined) port2.close();
+    else line.post({ kind: 'dial', port: port2 }, [port2]);
+    return link;
   }
 
   close(done: () => void): void {
-    for (const line of this.#lines.values()) line.close();
-    for (const link of this.#links) link.close('the transport closed');
+    if (!this.#closed) {
+      this.#closed = true;
+      for (const line of this.#lines.values()) line.close();
+      for (const link of this.#links) link.close();
+      this.left();
+    }
     this.options.clock.defer(done);
   }
 
   #incoming(peer: number, port: MessagePort): void {
-    const link = this.#keep(new PortLink(`thread of replica ${peer}`, port, 'leader', this.options));
-    link.handler = this.handler.incoming(link);
+    const link = new PortLink(peer, port, 'leader', this.options);
+    this.#keep(link);
+    const handler = this.handler.incoming(link);
+    if (!link.closed) link.handler = handler;
   }
 
-  #keep(link: PortLink): PortLink {
+  #keep(link: PortLink): void {
     this.#links.add(link);
     link.whenClosed = () => this.#links.delete(link);
-    return link;
   }
 }
 
-/** The election side of a pair. The last message is kept: it goes out (again) when the other side comes up. */
+/** The election side of a pair. It is up while both sides listen. The last message is kept: it goes out (again) when the other side comes up. */
 class Line {
   up = false;
   #last: ElectionMessage | undefined;
+  #closed = false;
+  /** Waits for an answer to `hello`. */
+  #timer: TimerHandle | undefined;
   readonly #writer = new JuteWriter();
   readonly #listen: (message: LineMessage) => void;
   readonly #lost = (): void => this.#setUp(false);
@@ -92,18 +128,25 @@ class Line {
   constructor(
     readonly peer: number,
     readonly port: MessagePort,
+    readonly options: TransportOptions,
     readonly handler: TransportHandler,
     incoming: (port: MessagePort) => void,
   ) {
     this.#listen = (message) => this.#received(message, incoming);
     port.on('message', this.#listen);
     port.on('close', this.#lost);
-    this.call();
+    // Whoever comes later says so, so nobody has to ask again and again.
+    this.post({ kind: 'hello' });
   }
 
-  /** Asks whether the other side is there. */
+  /** Asks whether the other side is there; if it does not say so in time, that is told. */
   call(): void {
-    if (!this.up) this.post({ kind: 'hello' });
+    if (this.up || this.#closed) return;
+    this.post({ kind: 'hello' });
+    this.#timer ??= this.options.clock.setTimer(this.options.connectTimeout, () => {
+      this.#timer = undefined;
+      this.handler.electionLink(this.peer, false);
+    });
   }
 
   post(message: LineMessage, transfer: readonly MessagePort[] = []): void {
@@ -122,7 +165,9 @@ class Line {
     this.post({ kind: 'bye' });
     this.port.off('message', this.#listen);
     this.port.off('close', this.#lost);
+    this.#closed = true;
     this.up = false;
+    this.#stopTimer();
   }
 
   #received(message: LineMessage, incoming: (port: MessagePort) => void): void {
@@ -131,85 +176,102 @@ class Line {
     if (message.kind === 'hello') this.post({ kind: 'here' });
     if (message.kind !== 'election') return this.#setUp(true);
     const messages: ElectionMessage[] = [];
-    new ElectionDecoder({ header: false, algorithm: 'fast' }).push(message.bytes, messages);
+    new ElectionDecoder({ header: false, algorithm: this.options.election }).push(message.bytes, messages);
     for (const election of messages) this.handler.election(this.peer, election);
   }
 
   #setUp(up: boolean): void {
     if (up === this.up) return;
     this.up = up;
+    this.#stopTimer();
     this.handler.electionLink(this.peer, up);
-    if (up && this.#last !== undefined) this.sendElection(this.#last);
+    if (this.up && this.#last !== undefined) this.sendElection(this.#last);
+  }
+
+  #stopTimer(): void {
+    if (this.#timer !== undefined) this.options.clock.clearTimer(this.#timer);
+    this.#timer = undefined;
   }
 }
 
 /** A quorum link over a port of its own. All messages of one turn leave as one piece. */
 class PortLink implements QuorumLink {
+  readonly remote: string;
   handler: QuorumLinkHandler | undefined;
   whenClosed: () => void = () => {};
+  closed = false;
   readonly #writer = new JuteWriter();
   readonly #decoder: QuorumDecoder;
   readonly #batch: QuorumMessage[] = [];
+  /** Waits until the other side has accepted; undefined once it has. */
+  #timer: TimerHandle | undefined;
   #flushing = false;
-  #closed = false;
 
   constructor(
-    readonly remote: string,
+    peer: number,
     readonly port: MessagePort,
     side: 'leader' | 'learner',
     readonly options: TransportOptions,
-    handler?: QuorumLinkHandler,
   ) {
-    this.handler = handler;
-    this.#decoder = new QuorumDecoder(side, options.maxPacket);
-    port.on('message', (bytes: Uint8Array) => this.#received(bytes));
+    this.remote = `thread of replica ${peer}`;
+    this.#decoder = new QuorumDecoder(side, side === 'leader' ? options.maxPacket : LARGEST_TRANSACTION);
+    port.on('message', (piece: Uint8Array | typeof ACCEPTED) => (piece === ACCEPTED ? this.#accepted() : this.#received(piece)));
     port.on('close', () => this.#lost('the other side closed'));
+    if (side === 'leader') port.postMessage(ACCEPTED);
+    else this.#timer = options.clock.setTimer(options.connectTimeout, () => this.#lost('connect timeout'));
   }
 
-  /** A port takes whatever it is given, so only what waits for the end of the turn counts. */
+  /** A port takes whatever it is given, so only what waits for the end of the turn, or for the other side to accept, counts. */
   get buffered(): number {
     return this.#writer.pos;
   }
 
   send(message: QuorumMessage): void {
-    if (this.#closed) return;
+    if (this.closed) return;
     encodeQuorumMessage(this.#writer, message);
-    if (this.#flushing) return;
+    if (this.#flushing || this.#timer !== undefined) return;
     this.#flushing = true;
     this.options.clock.defer(() => this.#flush());
   }
 
-  close(_reason: string): void {
-    if (this.#closed) return;
+  close(): void {
+    this.handler = undefined;
+    this.#lost('closed');
+  }
+
+  #accepted(): void {
+    if (this.#timer !== undefined) this.options.clock.clearTimer(this.#timer);
+    this.#timer = undefined;
     this.#flush();
-    this.#closed = true;
-    this.whenClosed();
-    this.port.close();
   }
 
   #flush(): void {
     this.#flushing = false;
-    if (this.#closed || this.#writer.pos === 0) return;
+    if (this.closed || this.#writer.pos === 0) return;
     this.port.postMessage(this.#writer.copy());
     this.#writer.reset();
     this.handler?.drained();
   }
 
   #received(bytes: Uint8Array): void {
-    if (this.#closed) return;
-    this.#batch.length = 0;
+    if (this.closed) return;
+    let bad: unknown;
     try {
       this.#decoder.push(bytes, this.#batch);
     } catch (error) {
-      this.port.close();
-      return this.#lost(`bad bytes: ${error instanceof Error ? error.message : error}`);
+      bad = error;
     }
-    this.handler?.messages(this.#batch);
+    // What came before the bad bytes is good.
+    if (this.#batch.length > 0) this.handler?.messages(this.#batch);
+    this.#batch.length = 0;
+    if (bad !== undefined) this.#lost(`bad bytes: ${bad instanceof Error ? bad.message : bad}`);
   }
 
   #lost(reason: string): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.closed) return;
+    this.closed = true;
+    if (this.#timer !== undefined) this.options.clock.clearTimer(this.#timer);
+    this.port.close();
     this.whenClosed();
     this.handler?.closed(reason);
   }

@@ -98,8 +98,7 @@ export const ELECTION_CASES: TransportCases = {
   },
 
   async 'messages may be sent from inside the calls of the handler'(bench) {
-    const [a, b] = await bench.pair();
-    b.react.election = () => b.sendElection(1, vote(b.elections.length));
+    const a = await bench.open(1);
     a.react.election = () => {
       if (a.elections.length < 30) a.sendElection(2, vote(a.elections.length));
     };
@@ -107,6 +106,9 @@ export const ELECTION_CASES: TransportCases = {
       if (up) a.sendElection(2, vote(0));
     };
     a.reconnectElection();
+    const b = await bench.open(2);
+    b.react.election = () => b.sendElection(1, vote(b.elections.length));
+    b.sendElection(1, vote(0));
     await bench.until(() => a.elections.length >= 30, '30 messages have gone to and fro');
   },
 
@@ -165,16 +167,16 @@ export const ELECTION_CASES: TransportCases = {
       [1, 2],
       [2, 1],
     ]) {
-      const stays = await bench.open(other);
       const closes = await bench.open(own);
       let done = false;
-      closes.react.electionLink = () => {
-        if (!closes.closed)
+      closes.react.electionLink = (_, up) => {
+        if (up && !closes.closed)
           closes.close(() => {
             done = true;
           });
       };
       closes.sendElection(other, vote(1));
+      const stays = await bench.open(other);
       await bench.until(() => done, 'the close has called back');
       await bench.until(() => !stays.isUp(own), 'the other side has no link');
       await bench.settle();

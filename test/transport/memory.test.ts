@@ -222,4 +222,14 @@ describe('elections', () => {
     clock.run(1);
     expect(two.elections.map((e) => e.message)).toEqual([vote(1), vote(2), vote(3), vote(4)]);
   });
+
+  it('a server that comes back is not called by those whom only its former self has called', () => {
+    one.open.sendElection(2, vote(1));
+    clock.run();
+    one.open.close(() => {});
+    clock.run();
+    one = open(1);
+    clock.run();
+    expect([one.ups, two.ups]).toEqual([[], ['1 up', '1 down']]);
+  });
 });
