@@ -66,7 +66,7 @@ test('ZOOKEEPER-4646: a follower that is cut off between the write and the flush
   });
   sim.restart(1);
   sim.restart(3);
-  await sim.until(() => seen.has('1 dies', from));
+  await sim.until(() => seen.has('1 dies', from), 1000);
   seen.inOrder(['1<3 PROPOSAL 0x100000003', '1<3 NEWLEADER', '1 dies'], from);
   expect(seen.has('1 logs 0x100000003', from)).toBe(true);
   await sim.advance(3 * sim.tickTime);

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { formatZxid } from '../../src/model/zxid.ts';
+import { describeMessage } from '../../src/testing/describe.ts';
 import { finale } from '../../src/testing/finale.ts';
 import { createSimulation, type Simulation } from '../../src/testing/simulation.ts';
 import type { SendFilter } from '../../src/testing/taps.ts';
-import { Packet } from '../../src/zab/messages.ts';
+import { Packet, type QuorumMessage } from '../../src/zab/messages.ts';
 import { Held, Seen, startOnly } from './seen.ts';
 
 /*
@@ -63,6 +63,11 @@ function packets(seen: Seen, learner: number, from: number): string[] {
   return got.map((line) => line.slice(prefix.length));
 }
 
+/** Fails if server 1 was not brought up in one go: then it has left the leader, or was dropped, and came again. */
+function expectOneSynchronisation(seen: Seen, from: number): void {
+  expect(packets(seen, 1, from).filter((packet) => /^(LEADERINFO|DIFF|SNAP|TRUNC) /.test(packet)).length).toBe(2);
+}
+
 test('ZOOKEEPER-4685: a proposal between the synchronisation and NEWLEADER is acknowledged behind NEWLEADER, and nobody leaves', async () => {
   const { sim, seen, acks, from, outstanding } = await beforeLateJoin(4685);
   await outstanding('/d');
@@ -80,6 +85,7 @@ test('ZOOKEEPER-4685: a proposal between the synchronisation and NEWLEADER is ac
   acks.release();
   sim.filterSends(null);
   await finale(sim);
+  expectOneSynchronisation(seen, from);
   expect(sim.treeOf(1).exists('/d')).toBeDefined();
 });
 
@@ -112,10 +118,7 @@ test('ZOOKEEPER-4394: PROPOSAL, NEWLEADER, COMMIT, UPTODATE in this order do not
   acks.release();
   sim.filterSends(null);
   await finale(sim);
-  // It has not come back to the election since it followed.
-  expect(seen.count('1 boots')).toBe(2);
-  expect(seen.lines.slice(seen.find('1 serves', from)).filter((line) => line.startsWith('1 is looking'))).toEqual([]);
-  expect(formatZxid(sim.treeOf(1).lastZxid)).toBe(formatZxid(sim.treeOf(3).lastZxid));
+  expectOneSynchronisation(seen, from);
 });
 
 test('Zab.tla issue 1: a proposal made between NEWLEADER and its ACK goes to the late follower, and its COMMIT behind UPTODATE', async () => {
@@ -139,6 +142,7 @@ test('Zab.tla issue 1: a proposal made between NEWLEADER and its ACK goes to the
   sim.filterSends(null);
   // Nothing else is written: what brings it level is that COMMIT.
   await finale(sim);
+  expectOneSynchronisation(seen, from);
   expect(sim.treeOf(1).exists('/d')).toBeDefined();
   expect(seen.count(/^1 logs 0x100000005/)).toBe(1);
 });
@@ -162,8 +166,8 @@ test('Zab.tla issue 2: what is committed between the plan of the synchronisation
   expect(packets(seen, 1, from)).toContain('DIFF 0x100000004');
   sim.filterSends(null);
   await finale(sim);
+  expectOneSynchronisation(seen, from);
   expect(sim.treeOf(1).exists('/e')).toBeDefined();
-  expect(seen.has('1<3 SNAP', from)).toBe(false);
 });
 
 test('Zab.tla issue 3: a proposal that comes twice, before and behind NEWLEADER, is logged and applied once', async () => {
@@ -191,9 +195,9 @@ test('Zab.tla issue 3: a proposal that comes twice, before and behind NEWLEADER,
   seen.inOrder(['1<3 PROPOSAL 0x100000005', '1<3 PROPOSAL 0x100000005', '1<3 NEWLEADER', '1<3 PROPOSAL 0x100000005', '1 serves'], from);
   sim.filterSends(null);
   await finale(sim);
+  expectOneSynchronisation(seen, from);
   expect(seen.count(/^1 logs 0x100000005/)).toBe(1);
   expect(sim.treeOf(1).exists('/d')?.version).toBe(0);
-  expect(seen.lines.slice(seen.find('1 serves', from)).filter((line) => line.startsWith('1 is looking'))).toEqual([]);
 });
 
 test('ZOOKEEPER-4925: what came in the synchronisation is handed on without a hole by the server that leads next', async () => {
@@ -244,18 +248,13 @@ test('ZOOKEEPER-4925: what came in the synchronisation is handed on without a ho
 
 test('ZOOKEEPER-4925: a leader that leaves a hole in the synchronisation is left, and nothing behind the hole is logged', async () => {
   const { sim, seen, acks, from } = await beforeLateJoin(49250);
-  // The synchronisation is PROPOSALs of 3 and 4; the first of them is lost once.
+  // The synchronisation is PROPOSAL and COMMIT of 3 and then of 4; both of 3 are lost once.
   let lost = 0;
-  sim.filterSends(
-    keepAcks(
-      acks,
-      (_from, to, message) =>
-        to !== 1 || message.type !== Packet.PROPOSAL || formatZxid(message.entry.zxid) !== '0x100000003' || lost++ > 0,
-    ),
-  );
+  const isThree = (message: QuorumMessage): boolean => /^(PROPOSAL|COMMIT) 0x100000003$/.test(describeMessage(message));
+  sim.filterSends(keepAcks(acks, (_from, to, message) => to !== 1 || !isThree(message) || lost++ >= 2));
   sim.restart(1);
   await sim.until(() => seen.has('1 serves', from));
-  expect(lost).toBeGreaterThan(1);
+  expect(lost).toBe(4);
   seen.inOrder(['1<3 PROPOSAL 0x100000004', '1<3 LEADERINFO', '1<3 PROPOSAL 0x100000003', '1<3 PROPOSAL 0x100000004', '1 serves'], from);
   expect(seen.find('1 logs 0x100000004', from)).toBeGreaterThan(seen.find('1 logs 0x100000003', from));
   sim.filterSends(null);
