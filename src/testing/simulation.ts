@@ -276,11 +276,13 @@ export class Simulation implements Disposable {
     if (!options.node) this.crash(id);
   }
 
-  /** Starts the server again, with what its disk has. Does nothing if it is up. */
-  restart(id: number): void {
+  /**
+   * Starts the server again, with what its disk has. Does nothing if it is up. A process whose node has ended by an error is ended too, unless with `node: true`: then a new node starts in it.
+   */
+  restart(id: number, options: { node?: boolean } = {}): void {
     const server = this.#server(id);
     if (server.node !== null) return;
-    if (server.error !== null) this.crash(id);
+    if (server.error !== null && !options.node) this.crash(id);
     if (server.machine.up) server.startNode();
     else server.boot();
   }
