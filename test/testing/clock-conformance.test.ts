@@ -1,4 +1,4 @@
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/node/system-clock.ts';
 import { type ClockHarness, clockConformance } from '../../src/testing/clock-conformance.ts';
 import { Kernel } from '../../src/testing/kernel.ts';
@@ -35,3 +35,20 @@ for (const [kind, make] of Object.entries(kinds)) {
     for (const { name, run } of clockConformance(make)) it(name, run);
   });
 }
+
+it('a timer of a machine is not early when its clock has become slower meanwhile, and can still be cleared', async () => {
+  const kernel = new Kernel(new Trace(0), 1000);
+  const machine = booted(kernel, 0, 1);
+  const { clock } = machine;
+  const ran: number[] = [];
+  clock.setTimer(100, () => ran.push(clock.now()));
+  const cleared = clock.setTimer(100, () => ran.push(-1));
+  await kernel.sleep(50);
+  machine.setClockRate(0.1);
+  await kernel.sleep(60);
+  expect(ran).toEqual([]);
+  clock.clearTimer(cleared);
+  await kernel.sleep(1000);
+  expect(ran.length).toBe(1);
+  expect(ran[0]).toBeGreaterThanOrEqual(100);
+});
