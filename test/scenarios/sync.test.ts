@@ -114,7 +114,10 @@ test('ZOOKEEPER-3642: the same when the process dies instead of the leader', asy
   await finale(sim);
 });
 
-test('ZOOKEEPER-4882: who applied what its own disk then failed to write ends, and gets it again', async () => {
+test.each([
+  ['process', false],
+  ['node in its process', true],
+])('ZOOKEEPER-4882: who applied what its own disk then failed to write ends, and its next %s gets it again', async (_what, node) => {
   const { sim, seen } = stage({ seed: 4882 });
   await bring(sim, 2, 3);
   await bring(sim, 1);
@@ -135,7 +138,10 @@ test('ZOOKEEPER-4882: who applied what its own disk then failed to write ends, a
 
   sim.disk(1).latency = latency;
   const back = seen.lines.length;
-  await bring(sim, 1);
+  const { life } = sim.machine(1);
+  sim.restart(1, { node });
+  await sim.settled();
+  expect(sim.machine(1).life === life).toBe(node);
   expect(linesOf(seen, /^1 recovers|^1>3 ACKEPOCH/, back)).toEqual(['1 recovers 0x100000002 epochs 1/1', '1>3 ACKEPOCH 0x100000002']);
   expect(linesOf(seen, /^1 logs/, back)).toEqual(['1 logs 0x100000003', '1 logs 0x100000004']);
   await create(session, '/d');
