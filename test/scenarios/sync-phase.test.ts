@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
+import { makeZxid } from '../../src/model/zxid.ts';
 import { describeMessage } from '../../src/testing/describe.ts';
 import { finale } from '../../src/testing/finale.ts';
 import { createSimulation, type Simulation } from '../../src/testing/simulation.ts';
 import type { SendFilter } from '../../src/testing/taps.ts';
 import { Packet, type QuorumMessage } from '../../src/zab/messages.ts';
+import { ACTOR, playFollower } from './actor.ts';
+import { linesOf } from './kit.ts';
 import { Held, Seen, startOnly } from './seen.ts';
 
 /*
@@ -79,6 +82,7 @@ test('ZOOKEEPER-4685: a proposal between the synchronisation and NEWLEADER is ac
     from,
   );
   seen.inOrder(['1<3 NEWLEADER', '1 has 0x100000005', '1 current epoch 1', '1>3 ACK 0x100000000'], from);
+  expect(linesOf(seen, /^1>3 ACK 0x/, from)[0]).toBe('1>3 ACK 0x100000000');
   // 2 has not said a word yet: it is 1's acknowledgement that commits.
   await sim.until(() => sim.treeOf(3).exists('/d') !== undefined);
   expect(seen.has(/[23] is looking/, from)).toBe(false);
@@ -87,6 +91,31 @@ test('ZOOKEEPER-4685: a proposal between the synchronisation and NEWLEADER is ac
   await finale(sim);
   expectOneSynchronisation(seen, from);
   expect(sim.treeOf(1).exists('/d')).toBeDefined();
+});
+
+test('ZOOKEEPER-4685: a leader that gets the ACK of a proposal before that of NEWLEADER goes on leading, and does not count it until then', async () => {
+  const { sim, seen, acks, from, outstanding } = await beforeLateJoin(46850);
+  await outstanding('/d');
+  // A follower as ZooKeeper's, with a disk that is faster than its synchronisation.
+  const { got, link, ended } = await playFollower(sim, 1, 3);
+  const has = (packet: number): boolean => got.some((message) => message.type === packet);
+  link.send({ type: Packet.ACKEPOCH, zxid: makeZxid(1, 4), currentEpoch: 0 });
+  await sim.until(() => has(Packet.NEWLEADER));
+  link.send({ type: Packet.ACK, zxid: makeZxid(1, 5) });
+  await sim.until(() => seen.has(`3<${ACTOR} ACK 0x100000005`, from));
+  await sim.advance(50);
+  expect(ended()).toBeNull();
+  expect(seen.has('3 applies 0x100000005', from)).toBe(false);
+  // 2 has it on disk; the leader has not heard of that. So this one makes the quorum, now that it has acknowledged NEWLEADER.
+  link.send({ type: Packet.ACK, zxid: makeZxid(1, 0) });
+  await sim.until(() => has(Packet.UPTODATE));
+  expect(seen.has('3 applies 0x100000005', from)).toBe(true);
+  expect(seen.has(/3 serves no more|[23] is looking/, from)).toBe(false);
+  acks.release();
+  sim.filterSends(null);
+  sim.restart(1);
+  await finale(sim);
+  expect(sim.node(3).epoch).toBe(1);
 });
 
 test('ZOOKEEPER-4394: PROPOSAL, NEWLEADER, COMMIT, UPTODATE in this order do not make a follower leave', async () => {
