@@ -27,7 +27,6 @@ const LEARNER_GETS = [
 ] as const;
 const ROLES: readonly Role[] = ['leading', 'following', 'observing'];
 const TRANSACTIONS = [
-  'create',
   'create2',
   'createContainer',
   'createTtl',
@@ -45,7 +44,6 @@ const TRANSACTIONS = [
 export const TRANSITIONS: readonly string[] = [
   ...ROLES.flatMap((role) => [`looking -> ${role}`, `${role} -> looking`, `${role} -> stopped`]),
   'looking -> stopped',
-  'leading -> leading again in a later epoch',
   ...LEADER_GETS.map((packet) => `leader gets ${packet}`),
   ...LEARNER_GETS.map((packet) => `learner gets ${packet}`),
   ...['PROPOSAL', 'COMMIT'].map((packet) => `learner gets ${packet} between its synchronisation and UPTODATE`),
@@ -87,7 +85,6 @@ export class Coverage extends Blind {
   override role(server: number, role: Role): void {
     const before = this.#roles.get(server) ?? 'stopped';
     this.#roles.set(server, role);
-    if (before === role && role === 'leading') this.count('leading -> leading again in a later epoch');
     if (before !== role && !(before === 'stopped' && role === 'looking')) this.count(`${before} -> ${role}`);
   }
 

@@ -43,7 +43,7 @@ export interface Fault {
   /** Simulated ms since the plan's beginning. */
   readonly at: number;
   readonly kind: FaultKind;
-  /** Whom it hits: the server, or one side of a partition, or the two ends of a link. */
+  /** Whom it hits: the server, or one side of a partition, or the two ends of a link; 0 is whoever leads in that moment. */
   readonly servers: readonly number[];
   /** How long it lasts, or the process stays down, ms. */
   readonly ms: number;
@@ -80,7 +80,8 @@ function drawOne(chance: Chance, servers: readonly number[], duration: number, k
 }
 
 function drawServers(chance: Chance, servers: readonly number[], kind: FaultKind): number[] {
-  const mixed = chance.shuffle(servers);
+  // Who leads matters most, and is hit more often than the others.
+  const mixed = chance.chance(0.3) ? [0, ...chance.shuffle(servers)] : chance.shuffle(servers);
   switch (kind) {
     case 'crashAll':
       return mixed;

@@ -50,7 +50,6 @@ export class Nemesis {
     this.#active = false;
     for (const end of [...this.#lasting]) end();
     this.#lasting.clear();
-    if (!this.#hasForgotten) this.#forgetful = null;
     for (const id of servers) this.#sim.disk(id).heal();
     this.#sim.network.heal();
     this.#down.clear();
@@ -90,7 +89,10 @@ export class Nemesis {
     });
   }
 
-  #inject(fault: Fault): void {
+  #inject(planned: Fault): void {
+    // 0 stands for whoever leads in that moment.
+    const leader = this.#sim.leader ?? this.#sim.servers[0];
+    const fault = { ...planned, servers: [...new Set(planned.servers.map((id) => (id === 0 ? leader : id)))] };
     if (this.#forgetful !== null) {
       this.skipped++;
       return;
@@ -163,7 +165,10 @@ export class Nemesis {
     if (!this.#sim.isUp(id)) return false;
     this.#down.add(id);
     // The process may die while its node stops: then it stays down for as long.
-    const stopped = (): void => this.#keepDown(id, ms);
+    const stopped = (): void => {
+      this.#down.delete(id);
+      if (this.#active) this.#keepDown(id, ms);
+    };
     this.#sim.stop(id, { node: true }).then(stopped, stopped);
     return true;
   }
@@ -215,7 +220,8 @@ export class Nemesis {
     this.#hasForgotten = false;
     begin();
     const disk = this.#sim.disk(id);
-    this.#later(ms, () => {
+    // Also at the end of all faults: what the disk has lied about is lost by then.
+    this.#last(ms, () => {
       this.#hasForgotten = true;
       this.#sim.checks.forgot(id);
       this.#sim.crash(id, { power: true });
@@ -239,7 +245,11 @@ export class Nemesis {
         if (others.length === 0) return false;
         this.#sim.partition(servers, others, { oneWay: kind === 'oneWay' });
         this.#last(ms, () => {
-          for (const x of servers) for (const y of others) network.heal(x, y);
+          for (const x of servers)
+            for (const y of others) {
+              network.heal(x, y);
+              network.heal(y, x);
+            }
         });
         return true;
       }
