@@ -1,4 +1,3 @@
-import type Long from 'long';
 import { Op } from '../../src/model/codes.ts';
 import { makeZxid, ZXID_NONE, zxidHex } from '../../src/model/zxid.ts';
 import type { Simulation } from '../../src/testing/simulation.ts';
@@ -58,9 +57,9 @@ export const epochFiles = (accepted: number, current: number): PastFile[] => [
   ['version-2/currentEpoch', octetsToBytes(octetsFromText(String(current)))],
 ];
 
-/** Puts files into the data directory of a server that has never been started, and tells the checks of the history behind them. `after` is where it leaves another history that they know. */
-export function prepareDisk(sim: Simulation, id: number, files: readonly PastFile[], past: Past, after: Long = ZXID_NONE): void {
+/** Puts files into the data directory of a server that has never been started, and tells the checks of the history behind them. Histories may share their beginning. */
+export function prepareDisk(sim: Simulation, id: number, files: readonly PastFile[], past: Past): void {
   for (const [name, content] of files) sim.disk(id).put(`/data/${name}`, content);
-  sim.checks.preload(after, past.entries);
+  sim.checks.preload(ZXID_NONE, past.entries);
   sim.checks.forgot(id);
 }
