@@ -168,10 +168,11 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
       history.currentEpoch = found.currentEpoch;
       this.#state.incoming = sink.tree;
       this.#log('info', `recovered to ${formatZxid(found.lastZxid)}, epochs ${found.acceptedEpoch}/${found.currentEpoch}`);
+      if (sink.hasSnapshot || !zxidEquals(found.lastZxid, ZXID_NONE)) return done(null);
       // ZooKeeper opens no directory that has a log and no snapshot at all, so an empty store begins with the snapshot of nothing, as its own do.
-      if (zxidEquals(found.lastZxid, ZXID_NONE) && found.currentEpoch === 0)
-        return this.#options.storage.saveSnapshot(this.#state.openSnapshot(), done);
-      done(null);
+      if (found.currentEpoch === 0) return this.#options.storage.saveSnapshot(this.#state.openSnapshot(), done);
+      // So this one was not always empty, and its epoch would win elections for it (faults 2325, 3056).
+      done(new Error(`the store was in epoch ${found.currentEpoch} and has no history: it has lost what it had`));
     });
   }
 

@@ -10,6 +10,8 @@ import { type ReplicaState, txnOf } from './replica-state.ts';
 export class TreeRecovery implements RecoverySink {
   /** The tree so far; an empty one until something came. */
   tree: ZnodeTree;
+  /** Whether the store had a snapshot. */
+  hasSnapshot = false;
   #loader: TreeLoader | null = null;
 
   constructor(
@@ -20,6 +22,7 @@ export class TreeRecovery implements RecoverySink {
   }
 
   begin(zxid: Long, head: SnapshotHead): void {
+    this.hasSnapshot = true;
     this.#loader = this.state.newLoader();
     this.#loader.begin(zxid, head);
     this.also?.begin(zxid);

@@ -128,3 +128,33 @@ test.each(Object.entries(DAMAGES))(
     await finale(sim);
   },
 );
+
+test('ZOOKEEPER-2325, 3056: a directory that has lost all but its epochs does not win with an empty tree', async () => {
+  const { sim, seen } = stage({ seed: 30560 });
+  await bring(sim, 2, 3);
+  await bring(sim, 1);
+  await create(await sim.openSession(3), '/a');
+  await level(sim, 3, 1, 2);
+  for (const id of sim.servers) sim.crash(id);
+  await bring(sim, 2, 3);
+  await create(await sim.openSession(3), '/b');
+  await level(sim, 3, 2);
+  for (const id of sim.servers) sim.crash(id);
+  sim.checks.forgot(3);
+  for (const name of files(sim, 3)) if (!name.endsWith('Epoch')) sim.disk(3).remove(`/data/version-2/${name}`);
+  expect(files(sim, 3)).toEqual(['acceptedEpoch', 'currentEpoch']);
+  // Server 1 was not in epoch 2: a vote with that epoch is better than its own, whatever stands behind it.
+  const back = seen.lines.length;
+  sim.restart(3);
+  sim.restart(1);
+  await sim.until(() => sim.errorOf(3) !== null);
+  expect(sim.errorOf(3)?.message).toMatch(/epoch 2.*no history/);
+  expect(seen.has(/leading|serves$/, back)).toBe(false);
+  await bring(sim, 1, 2);
+  expect(names(sim, 1)).toEqual(['a', 'b']);
+  sim.checks.forgot(3);
+  sim.disk(3).remove('/data');
+  await bring(sim, 3);
+  await finale(sim);
+  expect(names(sim, 3)).toEqual(['a', 'b']);
+});
