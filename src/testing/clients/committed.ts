@@ -113,6 +113,13 @@ export class CommittedHistory extends Blind {
     this.onLife(life, 'began');
   }
 
+  /** The server's node serves already, with the history up to `zxid`. */
+  joined(server: number, zxid: Long): void {
+    this.serving(server, true);
+    const life = this.#lives.get(server);
+    if (life !== undefined) life.position = this.positionOf(zxid);
+  }
+
   override died(server: number): void {
     this.#end(server);
   }

@@ -50,7 +50,7 @@ export function drawPlan(chance: Chance): WorkloadPlan {
   const weight = (): number => chance.pick([0, 1, 1, 2, 5]);
   const mix = { register: chance.between(4, 12), read: chance.between(2, 8), syncedRead: chance.between(1, 6), multi: weight() };
   const rest = { ephemeral: weight(), sequential: weight(), container: weight(), ttl: weight(), acl: weight() };
-  const slowest = chance.pick([2, 20, 100, 500]);
+  const slowest = chance.pick([100, 300, 1000]);
   return {
     clientsPerServer: chance.between(1, 3),
     pause: [0, slowest],
@@ -60,7 +60,7 @@ export function drawPlan(chance: Chance): WorkloadPlan {
     largeSize: chance.pick([5_000, 50_000, 300_000]),
     large: chance.pick([0, 0.005, 0.02]),
     pipeline: chance.pick([2, 5, 20]),
-    pipelined: chance.pick([0, 0.1, 0.4]),
+    pipelined: chance.pick([0, 0.05, 0.2]),
     oneShot: chance.pick([0, 0.2, 0.5]),
     aborted: chance.pick([0, 0.02, 0.1]),
     sessionCalls: chance.pick([

@@ -107,10 +107,11 @@ export class ReferenceTree {
   find(path: string, low: number, high: number, wanted: (znode: Znode | null, position: number) => boolean): number | undefined {
     const versions = this.#versions.get(path) ?? [];
     if ((versions[0]?.since ?? Number.POSITIVE_INFINITY) > low && wanted(null, low)) return low;
-    for (let i = 0; i < versions.length; i++) {
+    // Most look for what was a moment ago.
+    let i = versions.length - 1;
+    while (i > 0 && versions[i].since > low) i--;
+    for (; i < versions.length && versions[i].since <= high; i++) {
       const { since, znode } = versions[i];
-      if (since > high) break;
-      if (i + 1 < versions.length && versions[i + 1].since <= low) continue;
       const position = Math.max(since, low);
       if (wanted(znode, position)) return position;
     }
@@ -206,9 +207,9 @@ export class ReferenceTree {
     if (is !== right) this.#fault(txn, `${field} of ${path} becomes ${is} instead of ${right}`);
   }
 
-  /** Nothing happens in the name of a session that is not open (PROTOCOL 7). */
+  /** Nothing happens in the name of a session that is not open (PROTOCOL 7); but it may be closed twice, by its client and because it expired. */
   #checkSession({ header }: Txn, { type }: TxnBody): void {
-    if (header.clientId.isZero() || type === -1 || type === -10) return;
+    if (header.clientId.isZero() || type === -1 || type === -10 || type === -11) return;
     const session = this.sessions.get(zxidHex(header.clientId));
     if (session !== undefined && session.closed === null) return;
     const state = session === undefined ? 'was never opened' : 'is closed';
@@ -291,7 +292,7 @@ export class ReferenceTree {
   #closeSession(txn: Txn, paths: readonly string[] | null): void {
     const key = zxidHex(txn.header.clientId);
     const session = this.sessions.get(key);
-    if (session !== undefined) session.closed = this.#position;
+    if (session !== undefined) session.closed ??= this.#position;
     const owned = this.#ephemerals.get(key) ?? new Set();
     for (const path of paths ?? []) {
       if (owned.has(path)) this.#delete(path, txn);

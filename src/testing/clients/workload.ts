@@ -113,7 +113,7 @@ export class Workload {
     this.#context = { plan, committed: this.#committed, complain, watches: this.#watches, nextTag };
   }
 
-  /** Must see all that the servers do, from before the first transaction on. */
+  /** Must see all that the servers do, from before the first transaction on; servers that serve an empty history may have been up before. */
   get probe(): Probe {
     return this.#committed;
   }
@@ -124,7 +124,7 @@ export class Workload {
     let life = this.#committed.life(server);
     if (life === undefined || life.over) {
       this.#committed.booted(server);
-      if (node.serving) this.#committed.serving(server, true);
+      if (node.serving) this.#committed.joined(server, node.tree.lastZxid);
       life = this.#committed.life(server) as NodeLife;
     }
     if (chance.chance(this.plan.nodeWatch)) this.#watchNode(program, life);
