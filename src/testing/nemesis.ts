@@ -80,7 +80,7 @@ export class Nemesis {
       for (const id of this.#sim.servers) {
         if (this.#sim.isUp(id) || this.#down.has(id)) continue;
         // A damaged disk that refuses to start is replaced by an empty one.
-        if (this.#forgetful === id && this.#sim.errorOf(id) !== null) this.#sim.disk(id).remove('/data');
+        if (this.#forgetful === id && this.#hasForgotten && this.#sim.errorOf(id) !== null) this.#sim.disk(id).remove('/data');
         this.#sim.restart(id);
       }
       const id = this.#forgetful;
@@ -218,8 +218,10 @@ export class Nemesis {
     if (!allWell || leader === undefined || leader === id || this.#lasting.size > 0 || this.#sim.participants.length < 3) return false;
     this.#forgetful = id;
     this.#hasForgotten = false;
-    begin();
     const disk = this.#sim.disk(id);
+    // An error that was ordered before must not come on top of it.
+    disk.heal();
+    begin();
     // Also at the end of all faults: what the disk has lied about is lost by then.
     this.#last(ms, () => {
       this.#hasForgotten = true;
