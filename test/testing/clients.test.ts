@@ -30,7 +30,12 @@ test('clients see nothing wrong in a good ensemble, whatever happens to its serv
   expect(run.violations).toEqual([]);
   expect(linearizability).toMatchObject({ linearizable: 3, undecided: 0, violations: [] });
   // All of it was tried, and most of it with every outcome.
-  expect(calls.create).toMatchObject({ ok: expect.any(Number), refused: expect.any(Number), unknown: expect.any(Number), 'not-sent': expect.any(Number) });
+  expect(calls.create).toMatchObject({
+    ok: expect.any(Number),
+    refused: expect.any(Number),
+    unknown: expect.any(Number),
+    'not-sent': expect.any(Number),
+  });
   expect(calls.multi).toMatchObject({ ok: expect.any(Number), refused: expect.any(Number) });
   for (const kind of ['setData', 'delete', 'setAcl', 'getData', 'exists', 'getChildren', 'sync', 'nodeSync', 'close', 'resume'] as const)
     expect(calls[kind]?.ok, kind).toBeGreaterThan(5);

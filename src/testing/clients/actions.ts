@@ -215,7 +215,9 @@ export class Actions {
   // ---- reads ----
 
   #read(): Promise<Call> {
-    const path = this.#chance.chance(0.7) ? this.#key() : this.#chance.pick([this.#one('e'), this.#one('c'), this.#one('t'), SEQUENCE, ROOT]);
+    const path = this.#chance.chance(0.7)
+      ? this.#key()
+      : this.#chance.pick([this.#one('e'), this.#one('c'), this.#one('t'), SEQUENCE, ROOT]);
     const kind = this.#chance.pick(['getData', 'exists', 'getChildren'] as const);
     const options = this.#signal();
     if (!this.#chance.chance(this.#context.plan.oneShot)) return this.#noted(this.#handle[kind](path, undefined, options));
@@ -232,8 +234,9 @@ export class Actions {
   // ---- watches ----
 
   #owner(): WatchOwner {
-    const { life, client, key } = this.#handle;
-    return { life, name: `${client} at server ${life.server}, session 0x${key},` };
+    const handle = this.#handle;
+    const { life, client, key } = handle;
+    return { life, name: `${client} at server ${life.server}, session 0x${key},`, isOpen: () => handle.state === 'connected' };
   }
 
   #watch(): null {
@@ -246,7 +249,13 @@ export class Actions {
       void this.#follow(this.#chance.pick([path, ROOT]), this.#chance.pick([1, 3, 100]));
       return null;
     }
-    const check = new PersistentCheck(committed, complain, this.#owner(), recursive ? this.#chance.pick([path, ROOT, '/']) : path, recursive);
+    const check = new PersistentCheck(
+      committed,
+      complain,
+      this.#owner(),
+      recursive ? this.#chance.pick([path, ROOT, '/']) : path,
+      recursive,
+    );
     watches.add(handle, check);
     const stop = handle.watch(check.path, check.deliver, { recursive });
     if (stop === null) check.end();
@@ -281,4 +290,3 @@ export class Actions {
     this.#persistent--;
   }
 }
-

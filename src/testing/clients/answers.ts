@@ -1,4 +1,4 @@
-import { ZabError, type ErrorCode } from '../../model/errors.ts';
+import { type ErrorCode, ZabError } from '../../model/errors.ts';
 import type { CreateTxn, Stat, TxnBody } from '../../model/records.ts';
 import { zxidEquals, zxidHex } from '../../model/zxid.ts';
 import type { CommittedHistory, Entry } from './committed.ts';
@@ -56,7 +56,8 @@ export class AnswerChecks {
   }
 
   #inTurn(handle: Handle, call: Call): void {
-    if (call.number < handle.lastAnswered) this.#complain('SessionOrder', `${describeCall(call)} was answered after call #${handle.lastAnswered}`);
+    if (call.number < handle.lastAnswered)
+      this.#complain('SessionOrder', `${describeCall(call)} was answered after call #${handle.lastAnswered}`);
     handle.lastAnswered = call.number;
   }
 
@@ -140,7 +141,10 @@ export class AnswerChecks {
     if (outcome !== 'ok' && outcome !== 'refused') return;
     const entry = this.#entryOf(handle, call);
     if (entry === undefined || entry.position > call.shownAfter) {
-      return this.#complain('AcknowledgedWrites', `${describeCall(call)} is ${entry === undefined ? 'nowhere' : 'not yet'} in the committed history`);
+      return this.#complain(
+        'AcknowledgedWrites',
+        `${describeCall(call)} is ${entry === undefined ? 'nowhere' : 'not yet'} in the committed history`,
+      );
     }
     const problem = this.#problem(handle, call, entry);
     if (problem !== null) {

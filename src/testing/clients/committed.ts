@@ -257,7 +257,8 @@ export class CommittedHistory extends Blind {
     if (isBuiltIn(path)) return;
     const right = this.reference.at(path, position);
     const is = tree.getData(path);
-    const same = right === null || is === undefined ? right === null && is === undefined : sameStat(right, is.stat) && right.data === is.octets;
+    const same =
+      right === null || is === undefined ? right === null && is === undefined : sameStat(right, is.stat) && right.data === is.octets;
     if (same) return;
     const describe = (stat: object | undefined): string => (stat === undefined ? 'not there' : JSON.stringify(stat, longsAsHex));
     const zxid = zxidHex(tree.lastZxid);

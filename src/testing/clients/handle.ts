@@ -1,8 +1,17 @@
+import type Long from 'long';
 import { type ErrorCode, ZabError } from '../../model/errors.ts';
 import type { Acl, Stat } from '../../model/records.ts';
 import { zxidHex } from '../../model/zxid.ts';
-import type Long from 'long';
-import type { CallOptions, EnsembleNode, MultiOperation, Session, SessionState, WatchEvent, Watcher, WatchOptions } from '../../node/api.ts';
+import type {
+  CallOptions,
+  EnsembleNode,
+  MultiOperation,
+  Session,
+  SessionState,
+  WatchEvent,
+  Watcher,
+  WatchOptions,
+} from '../../node/api.ts';
 import { Violation } from '../probe.ts';
 import type { CommittedHistory, NodeLife } from './committed.ts';
 import { type Answer, type Call, type CallKind, type CallOutcome, describeCall, type History, type Part } from './history.ts';
@@ -46,7 +55,13 @@ export const never = <T>(): Promise<T> => new Promise(() => {});
 /**
  * Carries out one call and writes it down: the promise resolves with the call when there is an answer of whatever kind, and never if the process is dead by then.
  */
-export function record<T>(ledger: Ledger, life: NodeLife, call: Call, run: () => Promise<T>, answerOf: (value: T) => Answer): Promise<T | null> {
+export function record<T>(
+  ledger: Ledger,
+  life: NodeLife,
+  call: Call,
+  run: () => Promise<T>,
+  answerOf: (value: T) => Answer,
+): Promise<T | null> {
   const settle = (outcome: CallOutcome, code: ErrorCode | null, answer: Answer): void => {
     call.shownAfter = life.position ?? 0;
     ledger.history.end(call, outcome, code, answer);
@@ -140,7 +155,13 @@ export class Handle {
     });
   }
 
-  async #call<T>(kind: CallKind, path: string, parts: readonly Part[], run: () => Promise<T>, answerOf: (value: T) => Answer): Promise<Call> {
+  async #call<T>(
+    kind: CallKind,
+    path: string,
+    parts: readonly Part[],
+    run: () => Promise<T>,
+    answerOf: (value: T) => Answer,
+  ): Promise<Call> {
     const call = this.#begin(kind, path, parts);
     if (kind === 'sync' || parts.length > 0) this.sent.push(call);
     if (kind === 'sync') this.#syncing.push(call);

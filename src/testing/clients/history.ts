@@ -95,7 +95,9 @@ export class History {
     this.#now = now;
   }
 
-  begin(call: Omit<Call, 'number' | 'invokedAt' | 'invoked' | 'outcome' | 'code' | 'returnedAt' | 'returned' | 'shownAfter' | 'answer'>): Call {
+  begin(
+    call: Omit<Call, 'number' | 'invokedAt' | 'invoked' | 'outcome' | 'code' | 'returnedAt' | 'returned' | 'shownAfter' | 'answer'>,
+  ): Call {
     const open = { outcome: 'open', code: null, returnedAt: Number.POSITIVE_INFINITY, returned: Number.POSITIVE_INFINITY } as const;
     const begun: Call = {
       ...call,

@@ -52,7 +52,8 @@ export function checkRegisters(calls: readonly Call[], isRegister: (path: string
     operations += ofPath.length;
     const verdict = checkLinearizable(model, ofPath, maxSteps);
     if (verdict.kind === 'undecided') undecided++;
-    if (verdict.kind === 'violated') violations.push(`no order of the operations on ${path} explains ${verdict.at}; the longest one ends with ${verdict.state}`);
+    if (verdict.kind === 'violated')
+      violations.push(`no order of the operations on ${path} explains ${verdict.at}; the longest one ends with ${verdict.state}`);
   }
   return { linearizable: byPath.size - undecided - violations.length, undecided, operations, violations };
 }
@@ -109,7 +110,9 @@ type PartResult = { readonly version?: number; readonly czxid?: string };
 function resultsOf({ kind, answer, parts }: Call): readonly PartResult[] {
   if (kind === 'multi') return (answer.results ?? []).map(ofMulti);
   const { stat } = answer;
-  return parts.map(() => (stat === undefined || stat === null || kind === 'setAcl' ? {} : { version: stat.version, czxid: zxidHex(stat.czxid) }));
+  return parts.map(() =>
+    stat === undefined || stat === null || kind === 'setAcl' ? {} : { version: stat.version, czxid: zxidHex(stat.czxid) },
+  );
 }
 
 function ofMulti(result: MultiResult): PartResult {

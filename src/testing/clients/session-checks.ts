@@ -86,7 +86,10 @@ export class SessionChecks {
       if (session.closed !== null || freeSince === undefined) continue;
       const deadFor = now - Math.max(freeSince, this.#calmSince);
       if (deadFor <= session.timeout + this.#bounds.expiry) continue;
-      this.#complain('SessionExpiry', `session 0x${key} (timeout ${session.timeout}), which nobody has had for ${Math.round(deadFor)} ms of calm, is still open`);
+      this.#complain(
+        'SessionExpiry',
+        `session 0x${key} (timeout ${session.timeout}), which nobody has had for ${Math.round(deadFor)} ms of calm, is still open`,
+      );
     }
     for (const call of calls) {
       const life = this.#committed.life(call.server);

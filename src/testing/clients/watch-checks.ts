@@ -17,6 +17,8 @@ interface Due {
 export interface WatchOwner {
   readonly life: NodeLife;
   readonly name: string;
+  /** Whether events come without delay, in the turn of the change; otherwise they are kept back. */
+  isOpen(): boolean;
 }
 
 const describe = (event: TreeEvent & { zxid: Long }): string => `${event.type} ${event.path} at 0x${zxidHex(event.zxid)}`;
@@ -44,6 +46,8 @@ export class PersistentCheck {
   }
 
   readonly #step = (step: Step): void => {
+    if (this.owner.isOpen()) this.caughtUp();
+    if (this.over) return;
     const due = dueIn(this.#committed, step, this.path, this.#recursive);
     if (due !== null) this.#due.push(due);
   };
@@ -185,7 +189,7 @@ export class OneShotCheck {
   readonly #table: Table;
   readonly #committed: CommittedHistory;
   readonly #complain: Complain;
-  readonly #life: NodeLife;
+  readonly #owner: WatchOwner;
   /** First changes of each step in which the read may still have come. */
   readonly #early: (TreeEvent & { zxid: Long })[] = [];
   #set = false;
@@ -196,7 +200,7 @@ export class OneShotCheck {
   constructor(committed: CommittedHistory, complain: Complain, owner: WatchOwner, path: string, table: Table) {
     this.#committed = committed;
     this.#complain = complain;
-    this.#life = owner.life;
+    this.#owner = owner;
     this.#path = path;
     this.#table = table;
     this.#name = `one-shot ${table} watch of ${owner.name} on ${path}`;
@@ -204,6 +208,7 @@ export class OneShotCheck {
   }
 
   readonly #step = (step: Step): void => {
+    if (this.#owner.isOpen()) this.caughtUp();
     if (this.#due !== null) return;
     const due = dueIn(this.#committed, step, this.#path, false);
     const first = due?.events.find((event) => TYPES[this.#table].includes(event.type));
@@ -249,7 +254,7 @@ export class OneShotCheck {
 
   end(): void {
     this.over = true;
-    this.#life.listeners.delete(this.#step);
+    this.#owner.life.listeners.delete(this.#step);
   }
 }
 

@@ -189,7 +189,9 @@ export class Workload {
   }
 
   #watchNode({ node, server }: Program, life: NodeLife): void {
-    const check = new PersistentCheck(this.#committed, this.#context.complain, { life, name: `node ${server}` }, '/', true);
+    // A node that is being stopped tells nothing any more.
+    const owner = { life, name: `node ${server}`, isOpen: () => life.serving && node.serving };
+    const check = new PersistentCheck(this.#committed, this.#context.complain, owner, '/', true);
     this.#watches.addNode(check);
     node.watch('/', check.deliver, { recursive: true });
   }
@@ -225,7 +227,8 @@ export class Workload {
 
   async #open(program: Program, life: NodeLife, client: string, chance: Chance): Promise<Handle | null> {
     const { committed, history } = this.#ledger;
-    const left = this.#left.length > 0 && chance.chance(this.plan.resumed) ? this.#left.splice(chance.below(this.#left.length), 1)[0] : null;
+    const left =
+      this.#left.length > 0 && chance.chance(this.plan.resumed) ? this.#left.splice(chance.below(this.#left.length), 1)[0] : null;
     const timeout = left?.timeout ?? this.#options.tickTime * chance.between(...this.plan.timeout);
     const frontier = left === null ? null : this.#answers.frontier(left.key);
     const call = history.begin({
