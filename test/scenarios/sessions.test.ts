@@ -95,39 +95,45 @@ test('ZOOKEEPER-2926: a session that moved keeps its time when the leader change
   expect(names(sim, 1)).toEqual([]);
 });
 
-test('ZOOKEEPER-3471: an ephemeral asked for before the session was closed elsewhere, and that comes behind the closing, is not made', async () => {
-  const { sim, seen } = stage({ seed: 3471 });
-  await bring(sim, 1, 2, 3);
-  const session = await sim.openSession(1, { timeout: TIMEOUT });
-  await level(sim, 3, 1, 2);
-  const late = new Held();
-  const proposals = new Held();
-  sim.filterSends((from, _to, message, send) => {
-    if (from === 1 && isPacket(message, 'REQUEST')) return late.keep(send);
-    return from === 3 && isPacket(message, 'PROPOSAL') ? proposals.keep(send) : true;
-  });
-  const lock = outcomeOf(session.create('/lock', null, { mode: 'ephemeral' }));
-  await sim.until(() => late.count === 1);
-  const elsewhere = await sim.openSession(2, resume(session.id));
-  const closed = outcomeOf(elsewhere.close());
-  // Reached: the leader has proposed the end of the session, which nobody has committed, and gets the create now.
-  await sim.until(() => proposals.count === 2);
-  late.release();
-  await sim.until(() => seen.has('3<1 REQUEST create'));
-  expect(linesOf(seen, / applies .* closeSession/)).toEqual([]);
-  await sim.advance(5);
-  sim.filterSends(null);
-  proposals.release();
-  expect(await sim.run(closed)).toBe('done');
-  expect(await sim.run(lock)).toBe('SESSION_EXPIRED');
-  await finale(sim);
-  seen.inOrder(['1 applies 0x100000002 closeSession', '1 applies 0x100000003 error']);
-  expect(names(sim, 3)).toEqual([]);
-  // The lock is free for the next one.
-  const other = await sim.openSession(1);
-  await other.create('/lock', null, { mode: 'ephemeral' });
-  await finale(sim);
-});
+test.each([
+  [2, 'SESSION_EXPIRED'],
+  [1, 'SESSION_MOVED'],
+])(
+  'ZOOKEEPER-3471: an ephemeral asked for at server 1 that comes behind the closing of its session, through server %i, is not made',
+  async (closer, code) => {
+    const { sim, seen } = stage({ seed: 3471 });
+    await bring(sim, 1, 2, 3);
+    const session = await sim.openSession(1, { timeout: TIMEOUT });
+    await level(sim, 3, 1, 2);
+    const late = new Held();
+    const proposals = new Held();
+    sim.filterSends((from, _to, message, send) => {
+      if (from === 1 && isPacket(message, 'REQUEST') && late.count === 0) return late.keep(send);
+      return from === 3 && isPacket(message, 'PROPOSAL') ? proposals.keep(send) : true;
+    });
+    const lock = outcomeOf(session.create('/lock', null, { mode: 'ephemeral' }));
+    await sim.until(() => late.count === 1);
+    const elsewhere = await sim.openSession(closer, resume(session.id));
+    const closed = outcomeOf(elsewhere.close());
+    // Reached: the leader has proposed the end of the session, which nobody has committed, and gets the create now.
+    await sim.until(() => proposals.count === 2);
+    late.release();
+    await sim.until(() => seen.has('3<1 REQUEST create'));
+    await sim.until(() => proposals.count === 4);
+    expect(linesOf(seen, / applies .* closeSession/)).toEqual([]);
+    sim.filterSends(null);
+    proposals.release();
+    expect(await sim.run(closed)).toBe('done');
+    expect(await sim.run(lock)).toBe(code);
+    await finale(sim);
+    seen.inOrder(['1 applies 0x100000002 closeSession', '1 applies 0x100000003 error']);
+    expect(names(sim, 3)).toEqual([]);
+    // The lock is free for the next one.
+    const other = await sim.openSession(1);
+    await other.create('/lock', null, { mode: 'ephemeral' });
+    await finale(sim);
+  },
+);
 
 test('ZOOKEEPER-3471: a session that nobody wants any more when its creation comes back is closed at once, not left to expire', async () => {
   const { sim, seen } = stage({ seed: 34710 });
@@ -254,6 +260,7 @@ test('ZOOKEEPER-4837: the last words of the cut-off server bring no session back
   await sim.until(() => seen.has('3<1 PING', from));
   begin(session, '/more');
   await sim.until(() => seen.has('3<1 REQUEST create', from));
+  expect(await outcomeOf(sim.openSession(2, resume(session.id)))).toBe('SESSION_EXPIRED');
   await sim.advance(TIMEOUT);
   expect(seen.has(/ applies .* closeSession/)).toBe(false);
   sim.filterSends(null);
