@@ -16,7 +16,7 @@ import { Panel } from './panel.ts';
 import { type Probe, Violation } from './probe.ts';
 import type { Program } from './program.ts';
 import { SimServer } from './server.ts';
-import type { SendFilter } from './taps.ts';
+import type { SendFilter, VoteFilter } from './taps.ts';
 import { formatLine, Trace } from './trace.ts';
 
 const QUORUM_PORT = 2888;
@@ -84,6 +84,7 @@ export class Simulation implements Disposable {
   /** The tick of every node, ms. */
   readonly tickTime: number;
   #filter: SendFilter | null = null;
+  #voteFilter: VoteFilter | null = null;
 
   constructor(options: SimulationOptions) {
     const { seed } = options;
@@ -128,6 +129,7 @@ export class Simulation implements Disposable {
         probe: this.#probes,
         idOfHost: (host) => this.network.serverAt(host),
         filter: () => this.#filter,
+        voteFilter: () => this.#voteFilter,
       },
       options: { digest: true, ...options.ensemble, servers },
       transport: () => tcpTransport({ sockets }),
@@ -318,6 +320,11 @@ export class Simulation implements Disposable {
   /** Sees every quorum message before it goes to the network and may keep it from leaving; null ends that. */
   filterSends(filter: SendFilter | null): void {
     this.#filter = filter;
+  }
+
+  /** The same for what is said in elections. */
+  filterVotes(filter: VoteFilter | null): void {
+    this.#voteFilter = filter;
   }
 
   /** Adds somebody who looks at everything that the servers do. */

@@ -19,6 +19,12 @@ import type { Probe } from './probe.ts';
  */
 export type SendFilter = (from: number, to: number, message: QuorumMessage, send: () => void) => boolean;
 
+/**
+ * The same for what is said in elections, which goes from mailbox to mailbox: the newest message to a server takes the place of one that waits. `send` may be given another message, as a server
+ * that remembers something else would send it.
+ */
+export type VoteFilter = (from: number, to: number, message: ElectionMessage, send: (other?: ElectionMessage) => void) => boolean;
+
 /** What the taps of one server need. */
 export interface Tapped {
   readonly id: number;
@@ -27,6 +33,7 @@ export interface Tapped {
   /** Every server of the ensemble by the name of its host. */
   readonly idOfHost: (host: string) => number;
   readonly filter: () => SendFilter | null;
+  readonly voteFilter: () => VoteFilter | null;
 }
 
 const nameOf = (remote: string): string => remote.slice(0, remote.lastIndexOf(':'));
@@ -84,7 +91,9 @@ class TappedTransport implements OpenTransport {
   ) {}
 
   sendElection(peer: number, message: ElectionMessage): void {
-    this.open.sendElection(peer, message);
+    const { id, voteFilter } = this.tapped;
+    const send = (other = message): void => this.open.sendElection(peer, other);
+    if (voteFilter()?.(id, peer, message, send) !== false) send();
   }
   electionLinkUp(peer: number): boolean {
     return this.open.electionLinkUp(peer);
