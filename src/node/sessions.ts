@@ -20,6 +20,8 @@ import type { Watches } from './watches.ts';
 /** An `openSession` under way: its createSession transaction, or the leader's word on a session that is to go on. */
 class Opening {
   aborted = false;
+  /** The leader's word on a session that is to go on. */
+  valid = false;
 
   constructor(
     readonly id: Long,
@@ -162,7 +164,9 @@ export class Sessions implements SessionHost {
     }
     const id = resume.id.toUnsigned();
     if (!isSessionPassword(id, resume.password)) return Promise.reject(unknownSession('wrong password, or no such session'));
-    if (!this.control.revalidate(id, timeout)) return Promise.reject(notServing());
+    // A deposed leader knows neither what the session has seen since nor whether it lives; the sync behind the question is answered only if this one is none.
+    const sync: Request = { sessionId: id, cxid: OPENING_CXID, op: Op.sync, auth: [], record: { op: Op.sync, path: '/' }, body: null };
+    if (!this.control.revalidate(id, timeout) || !this.control.submit(sync)) return Promise.reject(notServing());
     return new Promise((resolve, reject) => {
       const waiting = this.#resuming.get(id) ?? [];
       waiting.push(new Opening(id, timeout, signal, resolve, reject));
@@ -199,8 +203,9 @@ export class Sessions implements SessionHost {
     if (opening !== undefined && cxid === OPENING_CXID) this.#created(opening, result);
   }
 
-  synced(request: Request): void {
-    this.#sessions.get(request.sessionId)?.synced(request.cxid);
+  synced({ sessionId, cxid }: Request): void {
+    if (cxid === OPENING_CXID) this.#confirmed(sessionId);
+    else this.#sessions.get(sessionId)?.synced(cxid);
   }
 
   /** Everything under way is lost. */
@@ -226,19 +231,21 @@ export class Sessions implements SessionHost {
     const session = this.#sessions.get(sessionId);
     if (valid) session?.resume();
     else session?.expired();
+    for (const opening of this.#resuming.get(sessionId) ?? []) opening.valid = valid;
+  }
+
+  /** The leader that has given its word on a session leads indeed, and all is applied that was committed before it was asked: the first who asked gets it. */
+  #confirmed(sessionId: Long): void {
     const openings = this.#resuming.get(sessionId);
-    if (openings === undefined) return;
-    this.#resuming.delete(sessionId);
-    for (const opening of openings) {
-      if (opening.aborted) continue;
-      if (!valid) {
-        opening.fail(unknownSession('the session has expired or was closed'));
-        continue;
-      }
-      this.#sessions.get(sessionId)?.moved();
-      // Requests that an earlier handle made may still be answered: numbers from elsewhere keep the answers apart.
-      this.#add(opening, this.#options.random.below(0x40000000));
-    }
+    const opening = openings?.shift();
+    if (opening === undefined) return;
+    if (openings?.length === 0) this.#resuming.delete(sessionId);
+    if (opening.aborted) return;
+    if (!opening.valid || !this.control.tree.sessions.has(sessionId))
+      return opening.fail(unknownSession('the session has expired or was closed'));
+    this.#sessions.get(sessionId)?.moved();
+    // Requests that an earlier handle made may still be answered: numbers from elsewhere keep the answers apart.
+    this.#add(opening, this.#options.random.below(0x40000000));
   }
 
   /** Connected and suspended sessions: what is alive in this process must not expire. A session never ends by the clock of this process: only the leader knows. */

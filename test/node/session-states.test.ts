@@ -169,6 +169,29 @@ test('going on with a session: takes it over from the handle that had it', async
   expect(replica.tree.has('/e')).toBe(false);
 });
 
+test('going on with a session: nothing is said of it before the leader is confirmed', async () => {
+  const { node, session, replica } = await open();
+  replica.manual();
+  const going = node.openSession({ resume: session });
+  replica.step();
+  expect(await isSettled(going)).toBe(false);
+  expect(session.state).toBe('connected');
+  replica.serve(false);
+  expect(await failure(going)).toEqual({ code: 'CONNECTION_LOSS', outcome: 'unknown' });
+  expect(session.state).toBe('suspended');
+});
+
+test('going on with a session: one that ends meanwhile has expired', async () => {
+  const { node, session, replica } = await open();
+  const { id, password } = session;
+  replica.manual();
+  const going = [node.openSession({ resume: { id, password } }), node.openSession({ resume: { id, password } })];
+  replica.step();
+  replica.write(id, 0, { op: Op.closeSession });
+  replica.stepAll();
+  for (const one of going) expect(await failure(one)).toEqual({ code: 'SESSION_EXPIRED', outcome: 'not-done' });
+});
+
 test('going on with a session: needs the password and a session that lives', async () => {
   const { node, session, replica } = await open();
   const expired = { code: 'SESSION_EXPIRED', outcome: 'not-done' };
