@@ -1,39 +1,54 @@
 import { describeFault, type Fault } from './faults.ts';
+import { Violation } from './probe.ts';
 import { type RunOptions, type RunResult, runSeed } from './run.ts';
 import { formatLine } from './trace.ts';
 
 export interface ExploreOptions extends RunOptions {
-  /** Which seeds: the first so many, or a list. */
+  /** Which seeds: so many, from 1 on, or these. An iterable may decide by the clock when it is enough. */
   readonly seeds: number | Iterable<number>;
   /** Stop after the first that fails. @default true */
   readonly stopAtFirst?: boolean;
-  /** Runs that may be spent on finding the few faults that matter in a failing run. @default 100 */
+  /** Runs that may be spent on finding the few faults that matter in a failing run; 0 for none. @default 100 */
   readonly shrinkRuns?: number;
   /** Where the report of a failing seed goes, line by line. @default console.log */
   readonly print?: (line: string) => void;
-  /** Called after each run. */
+  /** Called after each run of a seed. */
   readonly onRun?: (result: RunResult) => void;
 }
 
+/** What an exploration has done, and found if it did not stop at the first. */
 export interface Exploration {
   readonly runs: number;
   readonly events: number;
   readonly simulatedMs: number;
+  /** With the faults that matter, if that was wanted. */
   readonly failures: readonly RunResult[];
 }
 
-/** A seed of an exploration has failed. */
+/** A seed of an exploration has failed; `cause` is what broke. */
 export class ExplorationFailed extends Error {
   override readonly name = 'ExplorationFailed';
+  // Not to be shown with the error: it is long.
+  readonly #result: RunResult;
 
-  constructor(readonly result: RunResult) {
-    super(`seed ${result.seed}: ${result.failure?.message}`, { cause: result.failure });
+  constructor(result: RunResult) {
+    super(`seed ${result.seed} fails, ${summary(result)}: ${result.failure?.message}`, { cause: result.failure });
+    this.#result = result;
+  }
+
+  /** The failing run, with the faults that matter. */
+  get result(): RunResult {
+    return this.#result;
   }
 }
+
+const summary = ({ faults }: RunResult): string => (faults.length === 1 ? 'with 1 fault' : `with ${faults.length} faults`);
 
 /**
  * Runs a scenario under many seeds, each with other timings and faults. The first failing one is thinned out to the faults that matter and printed with the story of its last events; then
  * it rejects with {@link ExplorationFailed}, or goes on if `stopAtFirst` is false.
+ *
+ * A failing run is first done once more. If that is not the same, event for event, the report says so: then the code under test takes time or chance from outside of the simulation.
  */
 export async function explore(options: ExploreOptions): Promise<Exploration> {
   const { seeds, stopAtFirst = true, shrinkRuns = 100, print = (line: string) => console.log(line), onRun } = options;
@@ -46,13 +61,18 @@ export async function explore(options: ExploreOptions): Promise<Exploration> {
     simulatedMs += result.simulatedMs;
     onRun?.(result);
     if (result.failure === null) continue;
-    const least = shrinkRuns > 0 ? await shrink(result, options, shrinkRuns) : result;
+    const isSame = (await runSeed(seed, options)).digest === result.digest;
+    const least = isSame && shrinkRuns > 0 ? await shrink(result, options, shrinkRuns) : result;
     for (const line of report(least)) print(line);
+    if (!isSame) print(NOT_REPEATABLE);
     failures.push(least);
     if (stopAtFirst) throw new ExplorationFailed(least);
   }
   return { runs, events, simulatedMs, failures };
 }
+
+const NOT_REPEATABLE =
+  'THIS RUN CANNOT BE REPEATED: with the same seed it went another way. The code under test must take time and chance from the simulation alone.';
 
 /** Runs one seed again, with the same options; or what {@link traceOf} wrote down. The result has everything up to the failure. */
 export function replay(run: number | string, options: RunOptions): Promise<RunResult> {
@@ -69,7 +89,9 @@ export async function shrink(failing: RunResult, options: RunOptions, maxRuns = 
   const rule = ruleOf(failing);
   let least = failing;
   let runs = 0;
-  for (let size = Math.ceil(least.faults.length / 2); size >= 1 && runs < maxRuns; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+  let size = Math.ceil(least.faults.length / 2);
+  while (size > 0 && runs < maxRuns) {
+    const before = least.faults.length;
     for (let from = 0; from < least.faults.length && runs < maxRuns; ) {
       const faults = [...least.faults.slice(0, from), ...least.faults.slice(from + size)];
       runs++;
@@ -77,6 +99,9 @@ export async function shrink(failing: RunResult, options: RunOptions, maxRuns = 
       if (result.failure !== null && ruleOf(result) === rule) least = result;
       else from += size;
     }
+    // With one less another one may have become needless.
+    if (size > 1) size = Math.ceil(size / 2);
+    else if (least.faults.length === before) size = 0;
   }
   return least;
 }
@@ -87,16 +112,24 @@ function ruleOf({ failure }: RunResult): string {
   return 'rule' in failure ? String(failure.rule) : `${failure.name}: ${failure.message.replace(/\d+/g, '#')}`;
 }
 
-/** A failing run for people: what broke, which faults it took, and what happened last. */
+/** A failing run for people: what broke, which faults it took, and what happened last: so many lines of it. */
 export function report(result: RunResult, lines = 60): string[] {
+  const { seed, failure, faults, events, digest, simulatedMs } = result;
   return [
-    `seed ${result.seed} failed after ${(result.simulatedMs / 1000).toFixed(3)} simulated seconds (${result.events} events, digest ${result.digest})`,
-    `  ${result.failure?.message ?? 'nothing'}`,
-    `faults that are needed for it: ${result.faults.length}`,
-    ...result.faults.map((fault) => `  ${describeFault(fault)}`),
+    `seed ${seed} failed after ${(simulatedMs / 1000).toFixed(3)} simulated seconds (${events} events, digest ${digest})`,
+    ...describeFailure(failure).map((line) => `  ${line}`),
+    `faults that are needed for it: ${faults.length}`,
+    ...faults.map((fault) => `  ${describeFault(fault)}`),
     'what happened last:',
     ...result.story.slice(-lines).map(formatLine),
   ];
+}
+
+/** A broken rule tells everything by its message; an error of somebody's code by where it comes from. */
+function describeFailure(failure: Error | null): string[] {
+  if (failure === null) return ['nothing'];
+  const text = failure instanceof Violation ? failure.message : (failure.stack ?? failure.message);
+  return text.split('\n').slice(0, 12);
 }
 
 /** A run as text to keep in a file: what {@link replay} needs, and its story. */

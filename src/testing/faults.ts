@@ -45,15 +45,61 @@ export interface Fault {
   readonly kind: FaultKind;
   /** Whom it hits: the server, or one side of a partition, or the two ends of a link; 0 is whoever leads in that moment. */
   readonly servers: readonly number[];
-  /** How long it lasts, or the process stays down, ms. */
-  readonly ms: number;
-  /** crashAtStep, diskError: how many disk steps from then; clockJump: ms; clockDrift: parts per thousand of the true speed; slow ones: bytes per ms or ms. */
-  readonly amount: number;
-  /** crashAtStep: before, torn or after; diskError: EIO or ENOSPC; crashAll: process or power. */
-  readonly how: string;
+  /** How long it lasts, or the process stays down, ms. @default 1000 */
+  readonly ms?: number;
+  /**
+   * - crashAtStep, diskError: which step of the disk from then on; @default 1
+   * - crashAll: ms between the starts of two servers; @default 0
+   * - clockJump: ms, back if negative; @default 5000
+   * - clockDrift: speed of the clock in parts per thousand of the true one; @default 1100
+   * - loss: percent; @default 10
+   * - slowLink, slowReader: bytes per ms; @default 10
+   * - slowDisk: the longest time that a sync takes, ms; @default 50
+   */
+  readonly amount?: number;
+  /**
+   * - crashAtStep: `before`, `torn` or `after`, then `process` or `power`; @default 'before process'
+   * - diskError: `EIO` or `ENOSPC`; @default 'EIO'
+   * - crashAll: `process` or `power`; @default 'process'
+   */
+  readonly how?: string;
 }
 
-/** What a plan is drawn for. */
+/** A fault of which nothing is left open. */
+export type WholeFault = Required<Fault>;
+
+const AMOUNTS: Partial<Record<FaultKind, number>> = {
+  crashAtStep: 1,
+  diskError: 1,
+  clockJump: 5000,
+  clockDrift: 1100,
+  loss: 10,
+  slowLink: 10,
+  slowReader: 10,
+  slowDisk: 50,
+};
+/** Which ways there are; the first is the default. */
+const WAYS: Partial<Record<FaultKind, readonly string[]>> = {
+  crashAtStep: ['before', 'torn', 'after'].flatMap((when) => [`${when} process`, `${when} power`]),
+  diskError: ['EIO', 'ENOSPC'],
+  crashAll: ['process', 'power'],
+};
+
+/** Fills in what a plan has left open. Throws a RangeError for a fault that cannot be. */
+export function wholeFault(fault: Fault, servers: readonly number[]): WholeFault {
+  const { at, kind, ms = 1000, amount = AMOUNTS[kind] ?? 0, how = WAYS[kind]?.[0] ?? '' } = fault;
+  const refuse = (what: string): never => {
+    throw new RangeError(`fault ${JSON.stringify(fault)}: ${what}`);
+  };
+  if (!FAULT_KINDS.includes(kind)) refuse(`there is no such kind, only ${FAULT_KINDS.join(', ')}`);
+  if (!(at >= 0 && ms >= 0)) refuse('at and ms must be 0 or more');
+  if (fault.servers.length === 0 || fault.servers.some((id) => id !== 0 && !servers.includes(id)))
+    refuse(`servers must name some of ${servers}, or 0 for the leader`);
+  if (WAYS[kind] !== undefined && !WAYS[kind].includes(how)) refuse(`how must be one of ${WAYS[kind].join(', ')}`);
+  return { at, kind, servers: fault.servers, ms, amount, how };
+}
+
+/** What plans of faults are drawn from. */
 export interface FaultMix {
   /** Kinds to draw from. @default all */
   readonly kinds?: readonly FaultKind[];
@@ -64,14 +110,14 @@ export interface FaultMix {
 }
 
 /** Draws the faults of `duration` ms, in the order of time. */
-export function drawFaults(chance: Chance, servers: readonly number[], duration: number, mix: FaultMix = {}): Fault[] {
+export function drawFaults(chance: Chance, servers: readonly number[], duration: number, mix: FaultMix = {}): WholeFault[] {
   const { kinds = FAULT_KINDS, density = 5, longest = 5000 } = mix;
   const count = Math.round((duration * density) / 10_000);
   const faults = Array.from({ length: count }, () => drawOne(chance, servers, duration, kinds, longest));
   return faults.sort((a, b) => a.at - b.at);
 }
 
-function drawOne(chance: Chance, servers: readonly number[], duration: number, kinds: readonly FaultKind[], longest: number): Fault {
+function drawOne(chance: Chance, servers: readonly number[], duration: number, kinds: readonly FaultKind[], longest: number): WholeFault {
   const kind = chance.pick(kinds);
   const at = chance.below(Math.max(1, duration));
   // Short ones are more frequent: a fault that comes in the middle of something is worth more than one that outlasts everything.
@@ -125,7 +171,7 @@ function drawDetail(chance: Chance, kind: FaultKind): { amount: number; how: str
 }
 
 /** A fault in a few words. */
-export function describeFault({ at, kind, servers, ms, amount, how }: Fault): string {
+export function describeFault({ at, kind, servers, ms, amount, how }: WholeFault): string {
   const more = [how, amount === 0 ? '' : String(amount)].filter((text) => text !== '').join(' ');
   return `${(at / 1000).toFixed(3)} s: ${kind} ${servers.join(',')} for ${ms} ms${more === '' ? '' : ` (${more})`}`;
 }

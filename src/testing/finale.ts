@@ -1,3 +1,4 @@
+import type Long from 'long';
 import { compareZxid, formatZxid, zxidEquals } from '../model/zxid.ts';
 import { compareTrees } from './checks/compare.ts';
 import { recoverFrom } from './disk-check.ts';
@@ -5,24 +6,36 @@ import { Violation } from './probe.ts';
 import type { Simulation } from './simulation.ts';
 
 /**
- * The end of a run, when there are no more faults: everybody must come together within a bound, with trees that are equal in every field, on disk as in memory.
+ * The end of a run, when there are no more faults: everybody must come together within a bound, with trees that are equal in every field, on disk as in memory. If somebody goes on
+ * writing, so that there is no moment at which all have the same, all must keep up with the leader.
  *
  * @param within simulated ms until all must serve the same state; the default is far beyond what elections and synchronisation may take
  */
 export async function finale(sim: Simulation, within = 60 * sim.tickTime): Promise<void> {
   const began = sim.now;
-  try {
-    await sim.until(() => together(sim), within);
-  } catch {
-    throw sim.failure ?? new Violation('Liveness', `no agreement ${Math.round(sim.now - began)} ms after the last fault: ${sim.states()}`);
+  const inTime = async (condition: () => boolean, ms: number): Promise<boolean> => {
+    const deadline = sim.now + ms;
+    await sim.until(() => condition() || sim.now >= deadline, ms + 1);
+    return condition();
+  };
+  const late = (): Violation =>
+    new Violation('Liveness', `no agreement ${Math.round(sim.now - began)} ms after the last fault: ${sim.states()}`);
+  let isStill = false;
+  for (let keepsUp = false; !isStill && !keepsUp; ) {
+    const left = began + within - sim.now;
+    if (left <= 0 || !(await inTime(() => serving(sim), left))) throw late();
+    const goal = sim.treeOf(sim.leader!).lastZxid;
+    isStill = await inTime(() => together(sim), 5 * sim.tickTime);
+    keepsUp = serving(sim) && compareZxid(sim.treeOf(sim.leader!).lastZxid, goal) > 0 && sim.servers.every((id) => has(sim, id, goal));
   }
   const trees = sim.servers.map((id) => ({ id, tree: sim.treeOf(id) }));
-  const [first, ...others] = trees;
+  const [first, ...others] = isStill ? trees : [trees[0]];
   for (const other of others) {
     const difference = compareTrees(first.tree, other.tree);
     if (difference !== null) throw new Violation('EqualTrees', `servers ${first.id} and ${other.id} differ: ${difference}`);
   }
   for (const { id, tree } of trees) {
+    if (!isStill && !has(sim, id, tree.lastZxid)) continue;
     const recovered = recoverFrom(sim.disk(id).image());
     if (recovered.error !== null)
       throw new Violation('RestartEqualsMemory', `server ${id} could not start again: ${recovered.error.message}`);
@@ -38,11 +51,17 @@ export async function finale(sim: Simulation, within = 60 * sim.tickTime): Promi
 
 /** Whether all servers serve with the same leader at the same zxid, in memory and on disk. */
 export function together(sim: Simulation): boolean {
-  const { leader, servers } = sim;
-  if (leader === undefined) return false;
-  const { lastZxid } = sim.treeOf(leader);
-  return servers.every((id) => {
-    if (!sim.isUp(id) || !sim.serves(id, leader)) return false;
-    return zxidEquals(sim.treeOf(id).lastZxid, lastZxid) && zxidEquals(sim.durable.of(id), lastZxid);
-  });
+  if (!serving(sim)) return false;
+  const { lastZxid } = sim.treeOf(sim.leader!);
+  return sim.servers.every((id) => zxidEquals(sim.treeOf(id).lastZxid, lastZxid) && zxidEquals(sim.durable.of(id), lastZxid));
 }
+
+/** Whether all servers serve with the same leader. */
+function serving(sim: Simulation): boolean {
+  const { leader, servers } = sim;
+  return leader !== undefined && servers.every((id) => sim.isUp(id) && sim.serves(id, leader));
+}
+
+/** Whether a server has come so far, in memory and on disk. */
+const has = (sim: Simulation, id: number, zxid: Long): boolean =>
+  compareZxid(sim.treeOf(id).lastZxid, zxid) >= 0 && compareZxid(sim.durable.of(id), zxid) >= 0;

@@ -28,8 +28,10 @@ const host = globalThis as unknown as {
   MessageChannel: new () => { port1: { onmessage: (() => void) | null; close(): void }; port2: { postMessage(message: null): void } };
 };
 
+// Taken at once: a test may put fake timers into its place later.
+const { setImmediate } = host;
+
 function afterMicrotasks(fn: () => void): () => void {
-  const { setImmediate } = host;
   if (setImmediate !== undefined) return () => void setImmediate(fn);
   const { port1, port2 } = new host.MessageChannel();
   port1.onmessage = fn;
@@ -52,6 +54,8 @@ export class Kernel {
   #running = false;
   #conditions = new Set<() => void>();
   readonly #onFailure: ((error: Error) => void)[] = [];
+  #supervisor: ((error: Error) => void) | null = null;
+  #closed = false;
   readonly #maxEvents: number;
   readonly #next = afterMicrotasks(() => this.#turn());
 
@@ -78,19 +82,41 @@ export class Kernel {
     this.trace.note(this.now, server, text);
   }
 
-  /** Ends the simulation: no event happens any more, and everybody who waits gets `error`. The first failure counts. */
+  /** Ends the simulation: no event happens any more, and everybody who waits gets `error`, or the supervisor alone. The first failure counts. */
   fail(error: Error): void {
-    if (this.failure !== null) return;
+    if (this.failure !== null || this.#closed) return;
     this.failure = error;
     this.note(0, `FAILED: ${error.message}`);
-    for (const tell of this.#onFailure.splice(0)) tell(error);
+    const waiting = this.#onFailure.splice(0);
+    if (this.#supervisor === null) for (const tell of waiting) tell(error);
+    else this.#supervisor(error);
+  }
+
+  /**
+   * From now on a failure is told to `onFailure` alone, and whoever waits is left waiting: code that was begun and that nobody waits for would otherwise end the whole host by a rejection
+   * that is nobody's.
+   */
+  supervise(onFailure: (error: Error) => void): void {
+    this.#supervisor = onFailure;
+  }
+
+  /** Nothing happens any more, and whoever waits is left waiting, as in a process that is gone. */
+  close(): void {
+    this.#closed = true;
+    this.#onFailure.length = 0;
+  }
+
+  /** Calls `look` after every event, until what it returns is called. */
+  afterEvery(look: () => void): () => void {
+    this.#conditions.add(look);
+    return () => void this.#conditions.delete(look);
   }
 
   // ---- running ----
 
   /** Runs the simulation until `promise` is settled. The result also rejects when the simulation fails before. */
   keepRunning<T>(promise: Promise<T>): Promise<T> {
-    if (this.failure !== null) return Promise.reject(this.failure);
+    if (this.failure !== null || this.#closed) return this.#refuse(this.failure ?? new Error('the simulation was closed'));
     this.#waiting++;
     const settled = new Promise<T>((resolve, reject) => {
       const failed = (error: Error): void => {
@@ -141,6 +167,11 @@ export class Kernel {
     return this.keepRunning(promise);
   }
 
+  /** In a turn of its own: who tries again without end would stop the host otherwise. */
+  #refuse(error: Error): Promise<never> {
+    return new Promise((_, reject) => afterMicrotasks(() => reject(error))());
+  }
+
   #wake(): void {
     if (this.#running) return;
     this.#running = true;
@@ -148,7 +179,7 @@ export class Kernel {
   }
 
   #turn(): void {
-    if (this.#waiting === 0 || this.failure !== null) {
+    if (this.#waiting === 0 || this.failure !== null || this.#closed) {
       this.#running = false;
       return;
     }

@@ -1,5 +1,5 @@
 import { Chance } from './chance.ts';
-import { describeFault, type Fault } from './faults.ts';
+import { describeFault, type WholeFault } from './faults.ts';
 import type { Simulation } from './simulation.ts';
 
 /** How often a server whose node has ended by itself is looked for, and how long it may then stay down, ms. */
@@ -39,7 +39,7 @@ export class Nemesis {
   }
 
   /** Begins with a plan, now. */
-  begin(faults: readonly Fault[]): void {
+  begin(faults: readonly WholeFault[]): void {
     for (const fault of faults) this.#later(fault.at, () => this.#inject(fault));
     this.#supervise();
   }
@@ -89,7 +89,7 @@ export class Nemesis {
     });
   }
 
-  #inject(planned: Fault): void {
+  #inject(planned: WholeFault): void {
     // 0 stands for whoever leads in that moment.
     const leader = this.#sim.leader ?? this.#sim.servers[0];
     const fault = { ...planned, servers: [...new Set(planned.servers.map((id) => (id === 0 ? leader : id)))] };
@@ -103,7 +103,7 @@ export class Nemesis {
   }
 
   /** False: there was nothing that it could hit. */
-  #carryOut(fault: Fault): boolean {
+  #carryOut(fault: WholeFault): boolean {
     const { servers, kind } = fault;
     switch (kind) {
       case 'crash':
@@ -153,7 +153,7 @@ export class Nemesis {
     });
   }
 
-  #crashAtStep({ servers: [id], amount, how, ms }: Fault): boolean {
+  #crashAtStep({ servers: [id], amount, how, ms }: WholeFault): boolean {
     const [when, what] = how.split(' ');
     this.#sim.disk(id).crashAt(amount, when as 'before' | 'torn' | 'after', () => {
       if (this.#active) this.#crash(id, ms, what === 'power');
@@ -175,7 +175,7 @@ export class Nemesis {
 
   // ---- disks ----
 
-  #disk(fault: Fault): boolean {
+  #disk(fault: WholeFault): boolean {
     const {
       servers: [id],
       kind,
@@ -236,7 +236,7 @@ export class Nemesis {
 
   // ---- network ----
 
-  #network({ servers, kind, amount, ms }: Fault): boolean {
+  #network({ servers, kind, amount, ms }: WholeFault): boolean {
     const { network, servers: all } = this.#sim;
     const others = all.filter((id) => !servers.includes(id));
     const [a, b] = servers;

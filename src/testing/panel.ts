@@ -2,18 +2,18 @@ import type { Probe } from './probe.ts';
 
 /** Several probes in the place of one, in order. */
 export class Panel implements Probe {
-  readonly #members: Probe[];
+  readonly #members: Partial<Probe>[];
 
-  constructor(members: readonly Probe[]) {
+  constructor(members: readonly Partial<Probe>[]) {
     this.#members = [...members];
   }
 
-  add(probe: Probe): void {
+  add(probe: Partial<Probe>): void {
     this.#members.push(probe);
   }
 
   #tell<K extends keyof Probe>(call: K, ...args: Parameters<Probe[K]>): void {
-    for (const member of this.#members) (member[call] as (...args: Parameters<Probe[K]>) => void)(...args);
+    for (const member of this.#members) (member[call] as ((...args: Parameters<Probe[K]>) => void) | undefined)?.(...args);
   }
 
   readonly booted: Probe['booted'] = (...args) => this.#tell('booted', ...args);

@@ -1,6 +1,6 @@
 import { Chance } from './chance.ts';
 import { Coverage } from './coverage.ts';
-import { drawFaults, type Fault, type FaultMix } from './faults.ts';
+import { drawFaults, type Fault, type FaultMix, type WholeFault, wholeFault } from './faults.ts';
 import { finale } from './finale.ts';
 import { Nemesis } from './nemesis.ts';
 import { createSimulation, type Simulation, type SimulationOptions } from './simulation.ts';
@@ -10,7 +10,7 @@ import type { TraceLine } from './trace.ts';
 export interface RunControl {
   /** Simulated ms during which faults happen. */
   readonly duration: number;
-  /** Ends all faults, and starts every server that is down. */
+  /** Ends all faults, and starts every server that is down. They need some time to come together: see {@link Simulation.settled}. */
   calm(): void;
   /** Ends the faults but for some servers, which are down from now on: a quorum of the others must be able to go on. Not before {@link RunControl.mayLose} says so. */
   calmExcept(dead: readonly number[]): void;
@@ -18,16 +18,22 @@ export interface RunControl {
   readonly mayLose: boolean;
 }
 
-/** The code under test with its ensemble. What it throws or rejects with is a failure of the run; a Map it resolves to counts what it did. */
+/**
+ * The code under test with its ensemble. What it throws or rejects with is a failure of the run; a Map it resolves to counts what it did. When a rule is broken or a program of
+ * {@link Simulation.spawn} throws, the scenario goes on no more, not even to a `finally`.
+ */
 export type Scenario = (sim: Simulation, control: RunControl) => Promise<unknown>;
 
 export interface RunOptions {
   /** The ensemble; a function draws one from the seed. @default three servers */
   readonly simulation?: Omit<SimulationOptions, 'seed'> | ((seed: number) => Omit<SimulationOptions, 'seed'>);
-  /** The faults: what to draw from, those of an earlier run, or none. @default drawn from all kinds */
+  /** Runs before the first fault, when all servers serve. */
+  readonly setup?: (sim: Simulation) => Promise<unknown>;
+  /** The faults: what to draw from, a plan, or none. @default drawn from all kinds */
   readonly faults?: FaultMix | readonly Fault[] | false;
-  /** Simulated ms during which faults happen. @default 20000 */
+  /** Simulated ms during which faults happen, from the end of the setup on. @default 20000 */
   readonly duration?: number;
+  /** Begins with the faults. When it has ended, the faults end too, and all servers must come to the same state. */
   readonly scenario: Scenario;
 }
 
@@ -40,12 +46,13 @@ export interface RunResult {
   readonly digest: string;
   readonly events: number;
   readonly simulatedMs: number;
-  /** The plan of faults, and how many of each kind found something to hit. */
-  readonly faults: readonly Fault[];
+  /** The plan of faults. */
+  readonly faults: readonly WholeFault[];
+  /** How many faults of each kind found something to hit, and what the network did by itself. */
   readonly injected: ReadonlyMap<string, number>;
   /** How often each transition of the protocol was reached. */
   readonly transitions: ReadonlyMap<string, number>;
-  /** What the scenario counted. */
+  /** What the scenario counted: the Map that it resolved to. */
   readonly counts: ReadonlyMap<string, number>;
   /** The last of what happened. */
   readonly story: readonly TraceLine[];
@@ -53,38 +60,24 @@ export interface RunResult {
 
 const isPlan = (faults: FaultMix | readonly Fault[]): faults is readonly Fault[] => Array.isArray(faults);
 
-/** Runs a scenario once. Never rejects: a failure is in the result. */
+/** Runs a scenario once. A failure of the run is in the result; it rejects only for options that are out of rule. */
 export async function runSeed(seed: number, options: RunOptions): Promise<RunResult> {
-  const { simulation = {}, duration = 20_000, faults = {}, scenario } = options;
+  const { simulation = {}, duration = 20_000 } = options;
   const sim = createSimulation({ ...(typeof simulation === 'function' ? simulation(seed) : simulation), seed });
   const coverage = new Coverage();
   sim.addProbe(coverage);
   const nemesis = new Nemesis(sim);
-  const plan = faults === false ? [] : isPlan(faults) ? faults : drawFaults(new Chance(seed, 'faults'), sim.servers, duration, faults);
+  const plan = planOf(sim, duration, options.faults);
   let failure: Error | null = null;
   let counts: ReadonlyMap<string, number> = new Map();
   try {
-    await sim.start();
-    nemesis.begin(plan);
-    const control: RunControl = {
-      duration,
-      calm: () => nemesis.end(),
-      calmExcept: (dead) => nemesis.end(dead),
-      get mayLose() {
-        return nemesis.isWhole;
-      },
-    };
-    const told = await sim.run(scenario(sim, control));
-    if (told instanceof Map) counts = told;
-    nemesis.end();
-    await finale(sim);
+    counts = await unlessItFails(sim, run(sim, nemesis, plan, duration, options));
   } catch (error) {
     failure = error instanceof Error ? error : new Error(String(error));
   }
-  failure = sim.failure ?? failure;
   const result = {
     seed,
-    failure,
+    failure: sim.failure ?? failure,
     digest: sim.digest,
     events: sim.kernel.trace.events,
     simulatedMs: sim.now,
@@ -96,4 +89,36 @@ export async function runSeed(seed: number, options: RunOptions): Promise<RunRes
   };
   sim.close();
   return result;
+}
+
+function planOf(sim: Simulation, duration: number, faults: RunOptions['faults'] = {}): readonly WholeFault[] {
+  if (faults === false) return [];
+  if (isPlan(faults)) return faults.map((fault) => wholeFault(fault, sim.servers));
+  return drawFaults(new Chance(sim.seed, 'faults'), sim.servers, duration, faults);
+}
+
+async function run(sim: Simulation, nemesis: Nemesis, plan: readonly WholeFault[], duration: number, options: RunOptions) {
+  await sim.start();
+  if (options.setup !== undefined) await sim.run(options.setup(sim));
+  nemesis.begin(plan);
+  const control: RunControl = {
+    duration,
+    calm: () => nemesis.end(),
+    calmExcept: (dead) => nemesis.end(dead),
+    get mayLose() {
+      return nemesis.isWhole;
+    },
+  };
+  const told = await sim.run(options.scenario(sim, control));
+  nemesis.end();
+  await finale(sim);
+  return told instanceof Map ? (told as ReadonlyMap<string, number>) : new Map<string, number>();
+}
+
+/** Rejects as soon as the simulation fails, although those who wait in it are told nothing. */
+function unlessItFails<T>(sim: Simulation, work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    sim.kernel.supervise(reject);
+    work.then(resolve, reject);
+  });
 }

@@ -1,3 +1,4 @@
+import { ZabError } from '../model/errors.ts';
 import { formatZxid } from '../model/zxid.ts';
 import type { EnsembleNode, EnsembleOptions, ServerSpec, Session, SessionOptions } from '../node/api.ts';
 import type { Clock } from '../seams/clock.ts';
@@ -218,17 +219,19 @@ export class Simulation implements Disposable {
 
   // ---- waiting ----
 
-  /** Boots every server that is down and waits until all serve. */
+  /** Boots every server that is down and waits until all serve. Rejects when that takes longer than `within` simulated ms. */
   async start(within = 30 * this.tickTime): Promise<void> {
     for (const server of this.#servers.values()) this.restart(server.id);
     await this.settled(within);
   }
 
-  /** Resolves when every server that is up serves. */
+  /** Resolves when every server that is up serves, all with one leader. Rejects when that takes longer than `within` simulated ms. */
   async settled(within = 30 * this.tickTime): Promise<void> {
-    const late = (): SimServer[] => [...this.#servers.values()].filter(({ node }) => node !== null && !node.serving);
-    const says = (): string => `serving (${late().map((s) => `server ${s.id} is ${s.node!.role}`)})`;
-    await this.kernel.until(() => late().length === 0, within, says);
+    const isSettled = (): boolean => {
+      const { leader } = this;
+      return [...this.#servers.values()].every(({ id, node }) => node === null || (leader !== undefined && this.serves(id, leader)));
+    };
+    await this.kernel.until(isSettled, within, () => `one leader for all that are up; ${this.states()}`);
   }
 
   /** Lets simulated time pass. */
@@ -236,12 +239,19 @@ export class Simulation implements Disposable {
     return this.kernel.sleep(ms);
   }
 
-  /** Resolves as soon as the condition holds, which is looked at after every event. Rejects when that takes longer than `within` simulated ms. */
+  /** Resolves as soon as the condition holds, which is looked at after every event. Rejects when that takes longer than `within` simulated ms, or when the condition throws. */
   until(condition: () => boolean, within = 60_000): Promise<void> {
-    return this.kernel.until(condition, within, () => condition.toString());
+    return this.kernel.until(
+      () => isTrue(condition),
+      within,
+      () => condition.toString(),
+    );
   }
 
-  /** Runs the simulation until the promise is settled, or that of the function: for promises that are not of this object. */
+  /**
+   * Runs the simulation until the promise is settled, or that of the function. Needed for code that waits for something else than a call of a node or a session, such as a watch or a timer of
+   * {@link clock}: time would stand still for it.
+   */
   run<T>(work: Promise<T> | (() => Promise<T>)): Promise<T> {
     return this.kernel.keepRunning(typeof work === 'function' ? work() : work);
   }
@@ -254,12 +264,33 @@ export class Simulation implements Disposable {
   // ---- processes ----
 
   /**
-   * Runs code in the process of a server: now, if it is up, and after each start of its node. With the process it dies. An error it throws ends the simulation as a failure.
+   * Runs code in the process of a server: now, if it is up, and again with each node that starts there, which may not serve yet (`await program.node.start()` waits for that). It dies with the
+   * process. What it throws ends the simulation as a failure, unless it only says that its node has ended.
    */
-  spawn(id: number, program: (program: Program) => Promise<void>): void {
+  spawn(id: number, program: (program: Program) => unknown): void {
     this.#server(id).install((context) => {
-      program(context).catch((error: unknown) => this.kernel.fail(error instanceof Error ? error : new Error(String(error))));
+      this.#begin(context, program);
     });
+  }
+
+  async #begin(context: Program, program: (program: Program) => unknown): Promise<void> {
+    const { node, server } = context;
+    let fatal: Error | null = null;
+    node.once('fatal', (error) => {
+      fatal = error;
+    });
+    try {
+      await program(context);
+    } catch (thrown) {
+      const error = asError(thrown);
+      // A supervisor starts such a process again, and so does whoever restarts the server here.
+      if (error === fatal || (error instanceof ZabError && error.code === 'NODE_STOPPED'))
+        this.kernel.note(server, 'a program has ended with its node');
+      else {
+        this.kernel.note(server, 'a program throws');
+        this.kernel.fail(error);
+      }
+    }
   }
 
   /** The process dies at once, as by kill -9; with `power` the machine goes too, and loses what was not synced to disk but for what `remains`, which is drawn if it is not given. */
@@ -327,14 +358,31 @@ export class Simulation implements Disposable {
     this.#voteFilter = filter;
   }
 
-  /** Adds somebody who looks at everything that the servers do. */
-  addProbe(probe: Probe): void {
+  // ---- rules ----
+
+  /**
+   * A rule of the caller's own, looked at after every event: as soon as it does not hold or throws, the simulation ends with a {@link Violation}. Returns the function that takes it away.
+   *
+   * @param rule its name, for reports
+   */
+  always(rule: string, holds: () => boolean): () => void {
+    return this.kernel.afterEvery(() => {
+      try {
+        if (!isTrue(holds)) this.kernel.fail(new Violation(rule, `does not hold: ${holds.toString()}`));
+      } catch (error) {
+        this.kernel.fail(new Violation(rule, asError(error).message));
+      }
+    });
+  }
+
+  /** Adds somebody who looks at what the servers do: any of the calls of {@link Probe}. */
+  addProbe(probe: Partial<Probe>): void {
     this.#probes.add(probe);
   }
 
-  /** Ends it: whoever still waits gets an error. */
+  /** Ends it: nothing happens any more, and code that waits is left waiting, as in a process that is gone. */
   close(): void {
-    this.kernel.fail(new Error('the simulation was closed'));
+    this.kernel.close();
   }
 
   [Symbol.dispose](): void {
@@ -360,5 +408,14 @@ function specsOf(options: SimulationOptions): ServerSpec[] {
   for (let i = 0; i < observers; i++) wanted.push({ id: first + i, role: 'observer' });
   return wanted.map((server) => ({ ...server, host: `server${server.id}`, quorumPort: QUORUM_PORT, electionPort: ELECTION_PORT }));
 }
+
+/** A promise would count as true at once. */
+function isTrue(condition: () => unknown): boolean {
+  const value = condition();
+  if (value instanceof Promise) throw new TypeError('a condition must not be asynchronous');
+  return Boolean(value);
+}
+
+const asError = (thrown: unknown): Error => (thrown instanceof Error ? thrown : new Error(String(thrown)));
 
 export { Violation };
