@@ -1,7 +1,7 @@
 import type { EnsembleNode, Session } from '../../src/node/api.ts';
 import { Chance } from '../../src/testing/chance.ts';
 import type { WorkloadPlan } from '../../src/testing/clients/plan.ts';
-import { Workload, type WorkloadStatistics } from '../../src/testing/clients/workload.ts';
+import { Workload, type WorkloadOptions, type WorkloadStatistics } from '../../src/testing/clients/workload.ts';
 import type { Violation } from '../../src/testing/probe.ts';
 import type { Program } from '../../src/testing/program.ts';
 import { createSimulation, type Simulation, type SimulationOptions } from '../../src/testing/simulation.ts';
@@ -46,12 +46,13 @@ export interface ClientRun {
 
 export interface ClientRunOptions extends Omit<SimulationOptions, 'seed'> {
   readonly plan?: Partial<WorkloadPlan>;
+  readonly bounds?: WorkloadOptions['bounds'];
   /** Comes between the clients and their node. */
   readonly between?: (node: EnsembleNode, program: Program) => EnsembleNode;
 }
 
 /** A simulated ensemble with the clients of a workload in each process. The first violation ends it. */
-export function clientRun(seed: number, { plan, between = (node) => node, ...options }: ClientRunOptions = {}): ClientRun {
+export function clientRun(seed: number, { plan, bounds, between = (node) => node, ...options }: ClientRunOptions = {}): ClientRun {
   const sim = createSimulation({ ...options, seed, ensemble: { tickTime: 500, containerCheckInterval: 1000, ...options.ensemble } });
   const violations: Violation[] = [];
   const workload = new Workload({
@@ -63,6 +64,7 @@ export function clientRun(seed: number, { plan, between = (node) => node, ...opt
     },
     tickTime: sim.tickTime,
     plan: { ...PLAN, ...plan },
+    bounds,
   });
   sim.addProbe(workload.probe);
   for (const id of sim.servers) sim.spawn(id, (program) => workload.boot({ ...program, node: between(program.node, program) }));

@@ -61,6 +61,14 @@ export class SessionChecks {
     for (const handles of this.#handles.values()) this.changed(handles[0]);
   }
 
+  /** Whoever wanted to go on with a session was told that it has expired: so it must have been closed by then. */
+  saidExpired(call: Call): void {
+    const session = this.#committed.reference.sessions.get(call.session);
+    if (session !== undefined && (session.closed ?? Number.POSITIVE_INFINITY) > call.shownAfter) {
+      this.#complain('SessionExpiry', `${describeCall(call)}: the session is open`);
+    }
+  }
+
   committed({ txn }: Entry): void {
     const { header } = txn;
     const key = zxidHex(header.clientId);

@@ -253,8 +253,10 @@ export class Workload {
       () => ({}),
     );
     if (session === null) {
+      if (left === null) return null;
+      if (call.code === 'SESSION_EXPIRED') this.#sessions.saidExpired(call);
       // Somebody else may have more luck with it.
-      if (left !== null && call.code !== 'SESSION_EXPIRED') this.#left.push(left);
+      else this.#left.push(left);
       return null;
     }
     const handle = new Handle(this.#ledger, client, life, session, this.#options.now(), frontier);
