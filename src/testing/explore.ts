@@ -112,16 +112,23 @@ function ruleOf({ failure }: RunResult): string {
   return 'rule' in failure ? String(failure.rule) : `${failure.name}: ${failure.message.replace(/\d+/g, '#')}`;
 }
 
-/** A failing run for people: what broke, which faults it took, and what happened last: so many lines of it. */
-export function report(result: RunResult, lines = 60): string[] {
-  const { seed, failure, faults, events, digest, simulatedMs } = result;
+/**
+ * A failing run for people: what broke, which faults it took, and what happened last: so many lines without the messages between the servers, and then the very last with them.
+ */
+export function report(result: RunResult, lines = 40): string[] {
+  const { seed, failure, faults, events, digest, simulatedMs, story } = result;
   return [
     `seed ${seed} failed after ${(simulatedMs / 1000).toFixed(3)} simulated seconds (${events} events, digest ${digest})`,
     ...describeFailure(failure).map((line) => `  ${line}`),
     `faults that are needed for it: ${faults.length}`,
     ...faults.map((fault) => `  ${describeFault(fault)}`),
     'what happened last:',
-    ...result.story.slice(-lines).map(formatLine),
+    ...story
+      .filter(({ isDetail }) => !isDetail)
+      .slice(-lines)
+      .map(formatLine),
+    'and every message of the end:',
+    ...story.slice(-Math.ceil(lines / 2)).map(formatLine),
   ];
 }
 

@@ -82,6 +82,11 @@ export class Kernel {
     this.trace.note(this.now, server, text);
   }
 
+  /** A note of something that happens very often. */
+  detail(server: number, text: () => string): void {
+    this.trace.note(this.now, server, text, true);
+  }
+
   /** Ends the simulation: no event happens any more, and everybody who waits gets `error`, or the supervisor alone. The first failure counts. */
   fail(error: Error): void {
     if (this.failure !== null || this.#closed) return;

@@ -15,4 +15,6 @@ export interface Program {
   sleep(ms: number): Promise<void>;
   /** Chance that the seed decides; a stream of its own. */
   readonly chance: Chance;
+  /** Writes a line into the story of the run. */
+  note(text: string): void;
 }

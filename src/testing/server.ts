@@ -133,6 +133,7 @@ export class SimServer {
       clock,
       chance: this.setup.chance.fork(`program ${this.#boots}`),
       sleep: (ms) => new Promise((resolve) => void clock.setTimer(ms, resolve)),
+      note: (text) => this.setup.tapped.kernel.note(this.id, text),
     };
   }
 }

@@ -46,7 +46,7 @@ export interface SimulationOptions {
   /** Sizes of the log files, bytes. @default 65536 each */
   readonly preAllocSize?: number;
   readonly logSizeLimit?: number;
-  /** Lines of the story that are kept. @default 1000 */
+  /** Lines of the story that are kept, and of its details. @default 1000 */
   readonly story?: number;
   /** More events than this are a failure: something goes on for ever. @default 20000000 */
   readonly maxEvents?: number;
@@ -153,6 +153,11 @@ export class Simulation implements Disposable {
   /** What has ended the simulation; null while it is fine. */
   get failure(): Error | null {
     return this.kernel.failure;
+  }
+
+  /** Writes a line into the story. */
+  note(text: string): void {
+    this.kernel.note(0, text);
   }
 
   /** The last lines of what happened, for people. */

@@ -71,7 +71,7 @@ function tapHandler(handler: TransportHandler, tapped: Tapped, ends: Ends): Tran
       return outer;
     },
     election(from, message) {
-      kernel.note(id, () => `server ${from} ${describeElection(message)}`);
+      kernel.detail(id, () => `server ${from} ${describeElection(message)}`);
       handler.election(from, message);
     },
     electionLink(peer, up) {
@@ -144,7 +144,7 @@ class TappedLink implements QuorumLink, QuorumLinkHandler {
   messages(batch: readonly QuorumMessage[]): void {
     const { id, kernel, probe } = this.tapped;
     for (const message of batch) {
-      if (message.type !== Packet.PING) kernel.note(id, () => `gets ${describeMessage(message)} from server ${this.peer}`);
+      if (message.type !== Packet.PING) kernel.detail(id, () => `gets ${describeMessage(message)} from server ${this.peer}`);
       probe.received(this.peer, id, this.end, message);
     }
     this.handler.messages(batch);
@@ -278,7 +278,7 @@ export function tapHooks(hooks: ReplicaHooks, tapped: Tapped, engine: () => Engi
       hooks.servingChanged(serving);
     },
     applied(txn: Txn, result: TxnResult | null) {
-      kernel.note(id, () => `applies ${describeTxn(txn)}`);
+      kernel.detail(id, () => `applies ${describeTxn(txn)}`);
       probe.applied(id, txn, engine().tree);
       hooks.applied(txn, result);
     },

@@ -5,6 +5,37 @@ export interface TraceLine {
   /** 0 stands for the simulation itself: network, faults, clients outside. */
   readonly server: number;
   readonly text: string;
+  /** One of the many small steps, such as a message that arrives. */
+  readonly isDetail: boolean;
+}
+
+/** A line whose text may not be made yet. */
+interface Note extends Omit<TraceLine, 'text'> {
+  readonly seq: number;
+  readonly text: string | (() => string);
+}
+
+/** The last so many notes. */
+class Ring {
+  readonly #keep: number;
+  readonly #notes: Note[] = [];
+  #next = 0;
+
+  constructor(keep: number) {
+    this.#keep = keep;
+  }
+
+  push(note: Note): void {
+    if (this.#notes.length < this.#keep) this.#notes.push(note);
+    else if (this.#keep > 0) {
+      this.#notes[this.#next] = note;
+      this.#next = (this.#next + 1) % this.#keep;
+    }
+  }
+
+  notes(): Note[] {
+    return [...this.#notes.slice(this.#next), ...this.#notes.slice(0, this.#next)];
+  }
 }
 
 /**
@@ -12,16 +43,18 @@ export interface TraceLine {
  * event for event.
  */
 export class Trace {
-  readonly #keep: number;
-  readonly #ring: { at: number; server: number; text: string | (() => string) }[] = [];
-  #next = 0;
+  readonly #main: Ring;
+  /** Kept apart, so that they don't push out what happens more seldom. */
+  readonly #details: Ring;
+  #notes = 0;
   #h1 = 0x9e3779b9 | 0;
   #h2 = 0x7f4a7c15;
   #events = 0;
 
-  /** @param keep how many lines of the story are kept; all with Infinity */
+  /** @param keep how many lines of the story are kept, and how many of its details; all with Infinity */
   constructor(keep: number) {
-    this.#keep = keep;
+    this.#main = new Ring(keep);
+    this.#details = new Ring(keep);
   }
 
   /** Events that went into the digest. */
@@ -63,22 +96,18 @@ export class Trace {
   }
 
   /** A line of the story. A function is called only if the line is ever read, so what it refers to must not change. */
-  note(at: number, server: number, text: string | (() => string)): void {
-    if (this.#ring.length < this.#keep) this.#ring.push({ at, server, text });
-    else if (this.#keep > 0) {
-      this.#ring[this.#next] = { at, server, text };
-      this.#next = (this.#next + 1) % this.#keep;
-    }
+  note(at: number, server: number, text: string | (() => string), isDetail = false): void {
+    (isDetail ? this.#details : this.#main).push({ seq: this.#notes++, at, server, text, isDetail });
   }
 
   /** The kept lines, oldest first. */
   lines(): TraceLine[] {
-    const ordered = [...this.#ring.slice(this.#next), ...this.#ring.slice(0, this.#next)];
-    return ordered.map(({ at, server, text }) => ({ at, server, text: typeof text === 'string' ? text : text() }));
+    const ordered = [...this.#main.notes(), ...this.#details.notes()].sort((a, b) => a.seq - b.seq);
+    return ordered.map(({ at, server, text, isDetail }) => ({ at, server, text: typeof text === 'string' ? text : text(), isDetail }));
   }
 }
 
 /** A line as people read it: seconds, who, what. */
-export function formatLine({ at, server, text }: TraceLine): string {
+export function formatLine({ at, server, text }: Omit<TraceLine, 'isDetail'>): string {
   return `${(at / 1000).toFixed(4).padStart(10)} s  ${server === 0 ? '      -' : `server ${server}`.padStart(7)}  ${text}`;
 }

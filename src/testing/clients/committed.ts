@@ -47,7 +47,7 @@ interface OpenLog {
 }
 
 /**
- * The history that the ensemble has committed, as far as any server has shown it, with the tree that it gives; and where in it each server is. A transaction that became committed without being shown (the
+ * The history that the ensemble has committed, as far as some server has shown it, with the tree that it gives; and where in it each server is. A transaction that became committed without being shown (the
  * tail of a log, kept by the next leader) is taken from the log of the server that shows a tree with it.
  */
 export class CommittedHistory extends Blind {
