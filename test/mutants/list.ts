@@ -1,12 +1,17 @@
 import type { Mutant } from './mutant.ts';
+import { protocolMutants } from './of-protocol.ts';
+import { sessionMutants } from './of-sessions.ts';
+import { storageMutants } from './of-storage.ts';
+import { synchronisationMutants } from './of-synchronisation.ts';
+import { transportMutants } from './of-transport.ts';
+import { treeMutants } from './of-tree.ts';
 
+/** Every mutant. Those that need the most seeds come first, so that none is left running alone at the end. */
 export const mutants: readonly Mutant[] = [
-  {
-    name: 'acknowledge before fsync',
-    why: 'a follower may acknowledge a proposal only when it is durable',
-    file: 'src/node/replica.ts',
-    find: 'next !== undefined && next.seq <= this.#durableSeq',
-    replace: 'next !== undefined',
-    seeds: 10,
-  },
-];
+  ...protocolMutants,
+  ...synchronisationMutants,
+  ...sessionMutants,
+  ...treeMutants,
+  ...storageMutants,
+  ...transportMutants,
+].sort((a, b) => b.seeds - a.seeds);

@@ -1,71 +1,52 @@
-import { spawn } from 'node:child_process';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import PQueue from 'p-queue';
-import { buildWith } from './build.ts';
+import { type Hunt, hunt } from './hunt.ts';
 import { mutants } from './list.ts';
 import type { Mutant } from './mutant.ts';
 
 /*
  * Puts deliberate faults into the code, one at a time, and lets the exploration look for each.
- *   npm run mutants [-- --only text] [--jobs 2] [--from 1]
- * Prints a table: which rule was seen to be broken, and how many seeds that took. Ends with an error if one survives, or if the code without a fault does not.
+ *   npm run mutants [-- --only text] [--jobs 2] [--seeds 100]
+ * Prints a table: how many seeds each has needed, and what was seen. At the end the code without a fault runs the seeds that have killed something: nothing must be seen
+ * there. Ends with an error if a mutant survives, or if the good code does not. `--seeds` takes the place of every mutant's own limit.
  */
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, jobs: { type: 'string' }, from: { type: 'string' } } });
+const { values } = parseArgs({ options: { only: { type: 'string' }, jobs: { type: 'string' }, seeds: { type: 'string' } } });
 const jobs = Number(values.jobs ?? cpus().length);
-const from = Number(values.from ?? 1);
-/** A run that never ends is a fault that was found, too; no run of good code takes this long, s. */
-const PATIENCE = 300;
+const WIDTH = 54;
 
-interface Outcome {
-  readonly mutant: Mutant | null;
-  readonly seeds: number;
-  readonly failure: string | null;
-}
+const limitOf = ({ seeds }: Mutant): number => Number(values.seeds ?? seeds);
+const seedsOf = (mutant: Mutant): number[] => Array.from({ length: limitOf(mutant) }, (_, i) => (mutant.from ?? 1) + i);
 
-async function hunt(mutant: Mutant | null, seeds: number): Promise<Outcome> {
-  const { file, dispose } = await buildWith(mutant, 'test/mutants/worker.ts');
-  try {
-    const child = spawn(process.execPath, [file, String(from), String(seeds)], { stdio: ['ignore', 'pipe', 'pipe'] });
-    let [out, err] = ['', ''];
-    child.stdout.on('data', (text) => (out += text));
-    child.stderr.on('data', (text) => (err += text));
-    const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE * 1000);
-    const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
-    clearTimeout(timer);
-    if (code === null) return { mutant, seeds: 0, failure: `no end within ${PATIENCE} s` };
-    if (code !== 0) return { mutant, seeds: 0, failure: `the process ended: ${err.trim().split('\n').at(-1)}` };
-    const { seeds: needed, failure } = JSON.parse(out.trim().split('\n').at(-1)!) as { seeds: number; failure: string | null };
-    return { mutant, seeds: needed, failure };
-  } finally {
-    await dispose();
-  }
-}
-
-function line({ mutant, seeds, failure }: Outcome): string {
-  const name = mutant?.name ?? '(none: the code as it is)';
-  const limit = mutant === null ? '' : `of ${mutant.seeds}`;
-  return `${name.padEnd(58)} ${failure === null ? 'SURVIVED' : 'killed  '} ${String(seeds).padStart(4)} ${limit.padEnd(7)} ${failure?.slice(0, 90) ?? ''}`;
+function row(mutant: Mutant, { failure, seeds }: Hunt, seconds: number): string {
+  const from = mutant.from === undefined ? '' : `from ${mutant.from}`;
+  const verdict = failure === null ? 'SURVIVED' : 'killed';
+  const needed = `${String(seeds).padStart(4)} of ${String(limitOf(mutant)).padEnd(4)} ${from.padEnd(9)}`;
+  return `${mutant.name.padEnd(WIDTH)} ${verdict.padEnd(8)} ${needed} ${String(seconds).padStart(4)} s  ${failure?.slice(0, 110) ?? ''}`;
 }
 
 const chosen = mutants.filter(({ name }) => values.only === undefined || name.includes(values.only));
 const queue = new PQueue({ concurrency: jobs });
-console.log(`${chosen.length} mutants, seeds from ${from} on, Node ${process.version}`);
-console.log(`${'mutant'.padEnd(58)} ${''.padEnd(8)} seeds         what was found`);
-const outcomes = await Promise.all(
-  [null, ...chosen].map((mutant) =>
+const began = Date.now();
+const secondsSince = (time: number): number => Math.round((Date.now() - time) / 1000);
+console.log(`${chosen.length} mutants, Node ${process.version}`);
+console.log(`${'mutant'.padEnd(WIDTH)} ${''.padEnd(8)} seeds needed of limit    time  what was found`);
+const hunts = await Promise.all(
+  chosen.map((mutant) =>
     queue.add(async () => {
-      const outcome = await hunt(mutant, mutant?.seeds ?? 20);
-      console.log(line(outcome));
-      return outcome;
+      const start = Date.now();
+      const end = await hunt(mutant, seedsOf(mutant));
+      console.log(row(mutant, end, secondsSince(start)));
+      return { mutant, ...end };
     }),
   ),
 );
-const survivors = outcomes.filter((outcome) => outcome.mutant !== null && outcome.failure === null);
-const sound = outcomes.find((outcome) => outcome.mutant === null)?.failure === null;
-if (!sound) console.log('the code as it is was not sound either');
-console.log(
-  `${chosen.length - survivors.length} of ${chosen.length} mutants killed${survivors.length === 0 ? '' : `; survived: ${survivors.map((o) => o.mutant?.name).join(', ')}`}`,
-);
-process.exitCode = survivors.length === 0 && sound ? 0 : 1;
+const survivors = hunts.filter(({ failure }) => failure === null).map(({ mutant }) => mutant.name);
+const fatal = [...new Set(hunts.filter(({ failure }) => failure !== null).map(({ seed }) => seed))];
+const control = await hunt(null, fatal);
+const soundness = control.failure === null ? 'nothing' : `seed ${control.seed}: ${control.failure}`;
+console.log(`the code without a fault, on the ${fatal.length} seeds that have killed: ${soundness}`);
+console.log(`${chosen.length - survivors.length} of ${chosen.length} mutants killed in ${secondsSince(began)} s`);
+if (survivors.length > 0) console.log(`survived: ${survivors.join(', ')}`);
+process.exitCode = survivors.length === 0 && control.failure === null ? 0 : 1;

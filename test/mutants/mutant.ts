@@ -8,6 +8,11 @@ export interface Mutant {
   /** Found exactly once in the file. */
   readonly find: string;
   readonly replace: string;
-  /** The exploration must find it with no more seeds than this, from seed 1. */
+  /** The exploration must find it within so many seeds: about three times what it has needed. */
   readonly seeds: number;
+  /**
+   * The first of these seeds: a better one for a fault that shows only in rare circumstances.
+   * @default 1
+   */
+  readonly from?: number;
 }
