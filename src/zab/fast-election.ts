@@ -139,6 +139,7 @@ export class FastElection implements Election {
   #propose(vote: Vote, tell = false): Decision | undefined {
     const { id, quorum } = this.#ctx.config;
     this.proposal = vote;
+    this.#finalizeAt = Number.POSITIVE_INFINITY;
     if (quorum.isVoter(id)) this.#votes.set(id, vote);
     if (tell) this.#broadcast();
     return this.#tally();
@@ -165,7 +166,6 @@ export class FastElection implements Election {
   #broadcast(): void {
     const { config, now } = this.#ctx;
     this.#resendAt = now + this.#resendWait;
-    this.#finalizeAt = Number.POSITIVE_INFINITY;
     for (const voter of config.quorum.ids) if (voter !== config.id) this.#sendTo(voter);
   }
 

@@ -77,6 +77,13 @@ describe('fast election: one round', () => {
     expect(new Fast({}, [2, 3]).hear(2, vote(LOOKING, 2)).wait(20).leader).toBe(2);
   });
 
+  it('does not wait anew because it says the same again', () => {
+    const e = new Fast({}, [2, 3]).wait(190).hear(2, vote(LOOKING, 1));
+    e.effects();
+    expect(e.wait(10).effects()).toContain('reconnectElection');
+    expect(e.wait(10).leader).toBe(1);
+  });
+
   it('waits no longer when every other voter has voted or has no link', () => {
     expect(new Fast({}, [2]).hear(2, vote(LOOKING, 2)).leader).toBe(2);
     expect(new Fast({}, [2, 3]).hear(2, vote(LOOKING, 2)).down(3).leader).toBe(2);
