@@ -260,12 +260,14 @@ test('ZOOKEEPER-4837: the last words of the cut-off server bring no session back
   await sim.until(() => seen.has('3<1 PING', from));
   begin(session, '/more');
   await sim.until(() => seen.has('3<1 REQUEST create', from));
-  expect(await outcomeOf(sim.openSession(2, resume(session.id)))).toBe('SESSION_EXPIRED');
+  const again = outcomeOf(sim.openSession(2, resume(session.id)));
+  await sim.until(() => seen.has(/^2<3 REVALIDATE .* false$/, from));
   await sim.advance(TIMEOUT);
   expect(seen.has(/ applies .* closeSession/)).toBe(false);
   sim.filterSends(null);
   proposals.release();
   await finale(sim);
+  expect(await sim.run(again)).toBe('SESSION_EXPIRED');
   expect(session.state).toBe('expired');
   for (const id of sim.servers) expect(namesOnDisk(sim, id)).toEqual([]);
 });
