@@ -44,6 +44,8 @@ interface OpenLog {
   /** What goes when a truncation, or a snapshot, has taken effect on disk: by then newer entries may stand behind. */
   truncated: ReadonlySet<LogEntry>;
   replaced: ReadonlySet<LogEntry>;
+  /** What has come behind a snapshot and goes into the store with it, not as entries of their own; null when none is coming in. */
+  behindSnapshot: LogEntry[] | null;
 }
 
 /**
@@ -147,7 +149,7 @@ export class CommittedHistory extends Blind {
 
   #log(server: number): OpenLog {
     let log = this.#logs.get(server);
-    if (log === undefined) this.#logs.set(server, (log = { entries: [], truncated: new Set(), replaced: new Set() }));
+    if (log === undefined) this.#logs.set(server, (log = { entries: [], truncated: new Set(), replaced: new Set(), behindSnapshot: null }));
     return log;
   }
 
@@ -158,9 +160,25 @@ export class CommittedHistory extends Blind {
 
   override received(_from: number, to: number, _link: number, message: QuorumMessage): void {
     const log = this.#log(to);
-    if (message.type === Packet.NEWLEADER) log.replaced = new Set(log.entries);
-    if (message.type !== Packet.TRUNC) return;
-    log.truncated = new Set(log.entries.filter((entry) => compareZxid(entry.zxid, message.zxid) > 0));
+    switch (message.type) {
+      case Packet.LEADERINFO:
+        log.behindSnapshot = null;
+        return;
+      case Packet.SNAP:
+        log.behindSnapshot = [];
+        return;
+      case Packet.PROPOSAL:
+      case Packet.INFORM:
+        log.behindSnapshot?.push(message.entry);
+        return;
+      case Packet.NEWLEADER:
+        log.replaced = new Set(log.entries);
+        log.entries.push(...(log.behindSnapshot ?? []));
+        log.behindSnapshot = null;
+        return;
+      case Packet.TRUNC:
+        log.truncated = new Set(log.entries.filter((entry) => compareZxid(entry.zxid, message.zxid) > 0));
+    }
   }
 
   override truncated(server: number): void {
