@@ -83,22 +83,20 @@ test('ZOOKEEPER-1675, 2136: answers to heartbeats that were sent before the sync
   const session = await sim.openSession(3, { timeout: 40_000 });
   await session.create('/value', 'old');
   await level(sim, 3, 1, 2);
-  // The followers' answers are under way when they leave their leader, and arrive when there is another one.
+  // The answers to its last heartbeats are held up, and it makes no others for a long time: so the followers leave it.
   const from = seen.lines.length;
-  await sim.until(() => linesOf(seen, /^3>[12] PING/, from).length === 2);
-  await sim.advance(5);
-  sim.machine(3).setClockRate(0.4);
-  sim.network.partition([1, 2], [3], { oneWay: true });
-  await sim.until(() => linesOf(seen, /^[12]>3 PING/, from).length >= 4);
-  sim.network.partition([3], [1, 2], { oneWay: true });
+  sim.partition([1, 2], [3], { oneWay: true });
+  await sim.until(() => linesOf(seen, /^[12]>3 PING/, from).length === 2);
+  sim.machine(3).setClockRate(0.02);
   await sim.until(() => sim.leader === 2 && sim.serves(1, 2));
   const other = await sim.openSession(1);
   await other.setData('/value', 'new');
   expect([sim.node(3).role, await text(session)]).toEqual(['leading', 'old']);
   const pings = linesOf(seen, /^3<[12] PING/).length;
   const read = syncedRead(session);
-  sim.network.heal();
+  sim.heal();
   const outcome = await sim.run(read);
+  // One is enough for a quorum.
   expect(linesOf(seen, /^3<[12] PING/).length).toBeGreaterThan(pings);
   expect(['new', 'CONNECTION_LOSS']).toContain(outcome);
   sim.machine(3).setClockRate(1);
