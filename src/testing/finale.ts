@@ -14,8 +14,11 @@ import type { Simulation } from './simulation.ts';
 export async function finale(sim: Simulation, within = 60 * sim.tickTime): Promise<void> {
   const began = sim.now;
   const inTime = async (condition: () => boolean, ms: number): Promise<boolean> => {
-    const deadline = sim.now + ms;
-    await sim.until(() => condition() || sim.now >= deadline, ms + 1);
+    try {
+      await sim.until(condition, ms);
+    } catch {
+      if (sim.failure !== null) throw sim.failure;
+    }
     return condition();
   };
   const late = (): Violation =>
