@@ -46,6 +46,8 @@ interface OpenLog {
   replaced: ReadonlySet<LogEntry>;
   /** What has come behind a snapshot and goes into the store with it, not as entries of their own; null when none is coming in. */
   behindSnapshot: LogEntry[] | null;
+  /** A process has begun and has not read its store yet. */
+  isUnread: boolean;
 }
 
 /**
@@ -108,6 +110,7 @@ export class CommittedHistory extends Blind {
 
   override booted(server: number): void {
     this.#end(server);
+    this.#log(server).isUnread = true;
     const number = (this.#lives.get(server)?.number ?? 0) + 1;
     const flags = { over: false, serving: false, servingSince: 0 };
     const life: NodeLife = { server, number, ...flags, position: null, tree: null, steps: [], listeners: new Set() };
@@ -149,13 +152,16 @@ export class CommittedHistory extends Blind {
 
   #log(server: number): OpenLog {
     let log = this.#logs.get(server);
-    if (log === undefined) this.#logs.set(server, (log = { entries: [], truncated: new Set(), replaced: new Set(), behindSnapshot: null }));
+    if (log === undefined)
+      this.#logs.set(server, (log = { entries: [], truncated: new Set(), replaced: new Set(), behindSnapshot: null, isUnread: false }));
     return log;
   }
 
   override recovered(server: number, found: Recovered): void {
     const log = this.#log(server);
-    log.entries = log.entries.filter((entry) => compareZxid(entry.zxid, found.lastZxid) <= 0);
+    // A store that is read again after a truncation is about to get what was appended since.
+    if (log.isUnread) log.entries = log.entries.filter((entry) => compareZxid(entry.zxid, found.lastZxid) <= 0);
+    log.isUnread = false;
   }
 
   override received(_from: number, to: number, _link: number, message: QuorumMessage): void {
