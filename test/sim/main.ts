@@ -7,6 +7,7 @@ import { report, shrink, traceOf } from '../../src/testing/explore.ts';
 import { type RunResult, runSeed } from '../../src/testing/run.ts';
 import { formatLine } from '../../src/testing/trace.ts';
 import { proof } from './proof.ts';
+import { regressions } from './regressions.ts';
 import { addTo, emptyTotals, printTotals, type Totals } from './totals.ts';
 
 /*
@@ -14,6 +15,7 @@ import { addTo, emptyTotals, printTotals, type Totals } from './totals.ts';
  *   npm run sim -- --seed 7 [--story 200] [--trace file]   one run again; the last line is the digest of its trace
  *   npm run sim -- --minutes 10 [--from 1] [--jobs 2]      as many seeds as fit
  *   npm run sim -- --seeds 500 [--from 1]                  so many seeds
+ *   npm run sim -- --fixed --seeds 60                      the seeds that once found something, then the first 60
  */
 
 const { values } = parseArgs({
@@ -26,6 +28,7 @@ const { values } = parseArgs({
     story: { type: 'string' },
     trace: { type: 'string' },
     shrink: { type: 'string' },
+    fixed: { type: 'boolean' },
     worker: { type: 'string' },
   },
 });
@@ -36,8 +39,9 @@ if (values.worker !== undefined) await work(JSON.parse(values.worker) as Share);
 else if (values.seed !== undefined) await one(Number(values.seed));
 else await many();
 
-/** What one worker process is to do. */
+/** What one worker process is to do. `until` is a moment in ms since 1970. */
 interface Share {
+  readonly first: readonly number[];
   readonly from: number;
   readonly step: number;
   readonly seeds: number;
@@ -64,9 +68,10 @@ async function one(seed: number): Promise<void> {
   console.log(result.digest);
 }
 
-async function work(share: Share): Promise<void> {
-  for (let i = 0; i < share.seeds && Date.now() < share.until; i++) {
-    const seed = share.from + i * share.step;
+async function work({ first, from, step, seeds, until }: Share): Promise<void> {
+  const all = [...first, ...Array.from({ length: Math.min(seeds, 1e6) }, (_, i) => from + i * step)];
+  for (const seed of all) {
+    if (Date.now() > until) break;
     const result = await runSeed(seed, proof(seed));
     const told: Told = { totals: totalsOf(result), failure: result.failure === null ? null : report(result, 40) };
     await new Promise<void>((resolve) => void process.send?.(told, () => resolve()));
@@ -89,13 +94,16 @@ function totalsOf(result: RunResult): Totals {
 async function many(): Promise<void> {
   const jobs = number(values.jobs, cpus().length);
   // Fresh seeds unless asked otherwise; the first is printed, so that everything can be repeated.
-  const from = number(values.from, Math.floor(Date.now() / 1000) * 1000);
+  const from = number(values.from, values.fixed ? 1 : Math.floor(Date.now() / 1000) * 1000);
   const minutes = number(values.minutes, values.seeds === undefined ? 1 : 1e6);
   const seeds = Math.ceil(number(values.seeds, 1e9) / jobs);
   const began = Date.now();
   console.log(`exploring from seed ${from} with ${jobs} processes, Node ${process.version}`);
   const totals = emptyTotals();
-  const shares = Array.from({ length: jobs }, (_, k) => ({ from: from + k, step: jobs, seeds, until: began + minutes * 60_000 }));
+  const shares = Array.from({ length: jobs }, (_, k) => {
+    const first = values.fixed ? regressions.map(({ seed }) => seed).filter((_, i) => i % jobs === k) : [];
+    return { first, from: from + k, step: jobs, seeds, until: began + minutes * 60_000 };
+  });
   await Promise.all(shares.map((share) => worker(share, totals)));
   printTotals(totals, (Date.now() - began) / 1000);
   if (totals.failed.length > 0) process.exitCode = 1;
