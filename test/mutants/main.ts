@@ -7,7 +7,7 @@ import type { Mutant } from './mutant.ts';
 
 /*
  * Puts deliberate faults into the code, one at a time, and lets the exploration look for each.
- *   npm run mutants [-- --only text] [--jobs 2] [--seeds 100]
+ *   npm run mutants [-- --only 'text|another'] [--jobs 2] [--seeds 100]
  * Prints a table: how many seeds each has needed, and what was seen. At the end the code without a fault runs the seeds that have killed something: nothing must be seen
  * there. Ends with an error if a mutant survives, or if the good code does not. `--seeds` takes the place of every mutant's own limit.
  */
@@ -26,7 +26,7 @@ function row(mutant: Mutant, { failure, seeds }: Hunt, seconds: number): string 
   return `${mutant.name.padEnd(WIDTH)} ${verdict.padEnd(8)} ${needed} ${String(seconds).padStart(4)} s  ${failure?.slice(0, 110) ?? ''}`;
 }
 
-const chosen = mutants.filter(({ name }) => values.only === undefined || name.includes(values.only));
+const chosen = mutants.filter(({ name }) => values.only?.split('|').some((text) => name.includes(text)) ?? true);
 const queue = new PQueue({ concurrency: jobs });
 const began = Date.now();
 const secondsSince = (time: number): number => Math.round((Date.now() - time) / 1000);

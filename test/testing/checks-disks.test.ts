@@ -344,6 +344,29 @@ describe('DurableBeforeAck of NEWLEADER', () => {
   });
 });
 
+describe('DurableBeforeAck of the history that an epoch stands for', () => {
+  it('the current epoch is not written before what came with DIFF', () => {
+    const written = (first: (s: Story) => void, then: (s: Story) => void): string[] =>
+      broken((s) => {
+        s.reign(1, 1, 2, 3);
+        s.log(a, 1, 2, 3);
+        s.log(b, 1, 2);
+        s.enter(2, 1, 2);
+        s.checks.epoch(3, 'accepted', 2);
+        s.receive(1, 3, leaderInfo(2));
+        s.receive(1, 3, diff(b));
+        s.receive(1, 3, proposal(b));
+        s.receive(1, 3, newLeader(2));
+        first(s);
+        then(s);
+      });
+    const log = (s: Story): void => s.log(b, 3);
+    const epoch = (s: Story): void => s.checks.epoch(3, 'current', 2);
+    expect(written(log, epoch)).toEqual([]);
+    expect(written(epoch, log)).toEqual(['DurableBeforeAck']);
+  });
+});
+
 describe('DurableBeforeAck and EpochsNeverGoBack of an epoch', () => {
   const heard = (s: Story, epoch: number): void => {
     s.reign(3, 1, 2);
@@ -396,91 +419,5 @@ describe('DurableBeforeAck and EpochsNeverGoBack of an epoch', () => {
       tell(s);
     });
     expect(rules).toContain('EpochsNeverGoBack');
-  });
-});
-
-describe('leadership', () => {
-  it.each<[rule: string, name: string, tell: (s: Story) => void]>([
-    ['Leadership1', 'another server leads the same epoch', (s) => s.lead(2, 1)],
-    [
-      'Leadership1',
-      'a server leads the same epoch again after a restart',
-      (s) => {
-        s.boot(1, ZXID_NONE, 1);
-        s.lead(1, 1);
-      },
-    ],
-    [
-      'Leadership1',
-      'a server leads the same epoch again after it has left it',
-      (s) => {
-        s.look(1);
-        s.lead(1, 1);
-      },
-    ],
-    ['Leadership1', 'a server follows somebody else', (s) => s.follow(3, 2, 1)],
-    ['Leadership1', 'a server follows before there is a leader', (s) => s.follow(3, 2, 2)],
-    [
-      'Leadership1',
-      'two servers send NEWLEADER of an epoch',
-      (s) => {
-        s.send(1, 2, newLeader(1));
-        s.send(2, 3, newLeader(1));
-      },
-    ],
-    [
-      'Leadership2',
-      'a leader serves whose epoch is current on a minority',
-      (s) => {
-        s.enter(2, 3);
-        s.lead(3, 2);
-      },
-    ],
-    [
-      'Leadership2',
-      'observers are no support',
-      (s) => {
-        s.enter(2, 3, 4, 5);
-        s.lead(3, 2);
-      },
-    ],
-    [
-      'NoObserverVotes',
-      'an observer leads',
-      (s) => {
-        s.enter(2, 2, 3, 4);
-        s.lead(4, 2);
-      },
-    ],
-  ])('%s: %s', (rule, _name, tell) => {
-    const rules = broken(
-      (s) => {
-        s.reign(1, 1, 2, 3);
-        tell(s);
-      },
-      3,
-      2,
-    );
-    expect(rules).toEqual([rule]);
-  });
-});
-
-describe('legal leadership', () => {
-  it('one leader after the other, a role told twice, and an observer that learns', () => {
-    const rules = broken(
-      (s) => {
-        s.reign(1, 1, 2, 3);
-        s.checks.role(1, 'leading', 1, 1);
-        s.send(1, 2, newLeader(1));
-        s.send(1, 3, newLeader(1));
-        s.enter(1, 4);
-        s.follow(4, 1, 1, 'observing');
-        s.look(1);
-        s.reign(2, 1, 2, 3);
-      },
-      3,
-      1,
-    );
-    expect(rules).toEqual([]);
   });
 });

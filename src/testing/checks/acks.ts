@@ -1,5 +1,5 @@
 import type Long from 'long';
-import { counterOf, epochOf, formatZxid, maxZxid } from '../../model/zxid.ts';
+import { counterOf, epochOf, formatZxid, maxZxid, ZXID_NONE } from '../../model/zxid.ts';
 import { type AckEpochMessage, Packet, type QuorumMessage } from '../../zab/messages.ts';
 import { Blind } from '../probe.ts';
 import type { EpochRules } from './epochs.ts';
@@ -23,6 +23,7 @@ class Link {
  * - LEADERINFO and ACKEPOCH leave with the accepted epoch on disk; what ACKEPOCH says of the log and of the current epoch is true of the disk.
  * - The ACK of NEWLEADER leaves with everything on disk that was sent before NEWLEADER, nothing behind that but proposals of the new epoch, and with the current epoch.
  * - The ACK of a proposal leaves with it on disk, and never before that of NEWLEADER.
+ * - The current epoch, which says that the history of its leader is there, is written when it is: a crash in between would let a shorter history win an election (faults 3023, 4643).
  *
  * And EpochsNeverGoBack: nobody accepts an earlier epoch than it has accepted.
  */
@@ -31,6 +32,8 @@ export class Acks extends Blind {
   readonly #epochs: EpochRules;
   /** Links by learner and number, for as long as the learner's process lives. */
   readonly #links = new Map<number, Map<number, Link>>();
+  /** Links over which NEWLEADER came and whose epoch is not the current one yet, in order, by learner. */
+  readonly #newLeaders = new Map<number, Link[]>();
 
   constructor(ledger: Ledger, epochs: EpochRules) {
     super();
@@ -40,6 +43,7 @@ export class Acks extends Blind {
 
   override booted(server: number): void {
     this.#links.delete(server);
+    this.#newLeaders.delete(server);
   }
 
   #link(learner: number, number: number): Link {
@@ -71,10 +75,29 @@ export class Acks extends Blind {
         if (link.synced !== null && !link.newLeader) link.synced = maxZxid(link.synced, message.entry.zxid);
         return;
       }
-      case Packet.NEWLEADER:
-        this.#link(to, number).newLeader = true;
+      case Packet.NEWLEADER: {
+        const link = this.#link(to, number);
+        link.newLeader = true;
+        const waiting = this.#newLeaders.get(to);
+        if (waiting === undefined) this.#newLeaders.set(to, [link]);
+        else waiting.push(link);
         return;
+      }
     }
+  }
+
+  override epoch(server: number, which: 'accepted' | 'current', epoch: number): void {
+    if (which === 'accepted') return;
+    const waiting = this.#newLeaders.get(server) ?? [];
+    const at = waiting.findIndex((link) => link.epoch === epoch);
+    if (at < 0) return;
+    const [{ synced }] = waiting.splice(0, at + 1).slice(at);
+    const end = synced === null ? undefined : this.#ledger.proposals.find(synced);
+    const log = this.#ledger.log(server);
+    if (end === undefined || !log.has(end))
+      this.#violated(
+        `server ${server} has made ${epoch} its current epoch with a log to ${log.last}, it was sent all to ${formatZxid(synced ?? ZXID_NONE)}`,
+      );
   }
 
   // ---- what is acknowledged ----
