@@ -28,6 +28,7 @@ export { type RunControl, type RunOptions, type RunResult, runSeed, type Scenari
 export {
   createSimulation,
   type PartitionOptions,
+  type ProcessParts,
   type SharedOptions,
   type SimulatedServer,
   type Simulation,

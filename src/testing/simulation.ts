@@ -2,6 +2,10 @@ import { ZabError } from '../model/errors.ts';
 import { formatZxid } from '../model/zxid.ts';
 import type { EnsembleNode, EnsembleOptions, ServerSpec, Session, SessionOptions } from '../node/api.ts';
 import type { Clock } from '../seams/clock.ts';
+import type { FileSystem } from '../seams/file-system.ts';
+import type { Sockets } from '../seams/sockets.ts';
+import type { Storage } from '../seams/storage.ts';
+import type { Transport } from '../seams/transport.ts';
 import { fileStorage } from '../storage/file-storage.ts';
 import { tcpTransport } from '../transport/tcp.ts';
 import type { ZnodeTree } from '../tree/tree.ts';
@@ -46,10 +50,27 @@ export interface SimulationOptions {
   /** Sizes of the log files, bytes. @default 65536 each */
   readonly preAllocSize?: number;
   readonly logSizeLimit?: number;
+  /** The transport of each process, when it is not to be ours over simulated TCP. Asked for at each start of a process. */
+  readonly transport?: (parts: ProcessParts) => Transport;
+  /** The storage of each process, when it is not to be ours on simulated files. A crash must find it as it would find a real one: with what it made durable. */
+  readonly storage?: (parts: ProcessParts) => Storage;
   /** Lines of the story that are kept, and of its details. @default 1000 */
   readonly story?: number;
   /** More events than this are a failure: something goes on for ever. @default 20000000 */
   readonly maxEvents?: number;
+}
+
+/** What a process has to build its parts on. All of it dies with the process, but what was made durable on the disk. */
+export interface ProcessParts {
+  /** The server's id. */
+  readonly id: number;
+  readonly clock: Clock;
+  /** Simulated TCP. */
+  readonly sockets: Sockets;
+  /** The simulated disk. */
+  readonly fs: FileSystem;
+  /** Chance that the seed decides; a stream of its own. */
+  readonly chance: Chance;
 }
 
 /** How {@link Simulation.partition} cuts. */
@@ -118,7 +139,8 @@ export class Simulation implements Disposable {
     const [min, max] = options.diskLatency ?? [0.05, 1];
     disk.latency = { cached: [min / 10, min], durable: [min, max] };
     const sockets = this.network.attach(machine, spec.host);
-    const { preAllocSize = 65536, logSizeLimit = 65536 } = options;
+    const { preAllocSize = 65536, logSizeLimit = 65536, transport, storage } = options;
+    const parts = { id: spec.id, clock: machine.clock, sockets, fs: disk, chance: chance.fork('parts') };
     return new SimServer({
       spec,
       machine,
@@ -133,8 +155,8 @@ export class Simulation implements Disposable {
         voteFilter: () => this.#voteFilter,
       },
       options: { digest: true, ...options.ensemble, servers },
-      transport: () => tcpTransport({ sockets }),
-      storage: () => fileStorage({ dataDir: '/data', fs: disk, preAllocSize, logSizeLimit }),
+      transport: () => transport?.(parts) ?? tcpTransport({ sockets }),
+      storage: () => storage?.(parts) ?? fileStorage({ dataDir: '/data', fs: disk, preAllocSize, logSizeLimit }),
     });
   }
 
