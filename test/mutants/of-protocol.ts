@@ -118,14 +118,6 @@ export const protocolMutants: readonly Mutant[] = [
     seeds: 60,
   },
   {
-    name: 'a leader with a shorter history than a follower',
-    why: 'discovery leaves the leadership to whoever has more (PROTOCOL 13.1)',
-    file: leader,
-    find: 'h.isParticipant && ahead > 0',
-    replace: 'h.isParticipant && ahead > Number.MAX_VALUE',
-    seeds: 60,
-  },
-  {
     name: 'basic election: what is claimed ignores the epoch',
     why: 'its messages have no epoch, so the zxid must stand for it',
     file: 'src/zab/basic-election.ts',
@@ -139,14 +131,6 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: 'this.#epoch = highest + 1;',
     replace: 'this.#epoch = Math.max(1, highest);',
-    seeds: 60,
-  },
-  {
-    name: 'the new epoch ignores what followers have accepted',
-    why: 'the epoch is later than every one that a quorum has accepted (PROTOCOL 13.1)',
-    file: leader,
-    find: '    for (const h of this.#handles.values()) highest = Math.max(highest, h.acceptedEpoch);\n',
-    replace: '',
     seeds: 60,
   },
   {

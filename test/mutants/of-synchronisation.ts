@@ -23,14 +23,6 @@ export const synchronisationMutants: readonly Mutant[] = [
     seeds: 60,
   },
   {
-    name: 'TRUNC to the start of a history',
-    why: 'a learner beyond an empty leader has nothing that is known to be cut to; it gets a snapshot',
-    file: plan,
-    find: "counterOf(peer) === 0 || zxidEquals(upTo, ZXID_NONE) ? { kind: 'snap', upTo }",
-    replace: "zxidEquals(upTo, ZXID_NONE) ? { kind: 'snap', upTo }",
-    seeds: 60,
-  },
-  {
     name: 'TRUNC is not carried out',
     why: 'what nobody committed must go from the log (fault 1154)',
     file: learner,

@@ -7,7 +7,7 @@ import { FAULT_KINDS, type Fault, type FaultMix } from '../../src/testing/faults
 import { together } from '../../src/testing/finale.ts';
 import { Violation } from '../../src/testing/probe.ts';
 import type { RunControl, RunOptions } from '../../src/testing/run.ts';
-import type { Simulation } from '../../src/testing/simulation.ts';
+import type { SimulatedServer, Simulation } from '../../src/testing/simulation.ts';
 import { drawOptions } from '../../src/testing/vary.ts';
 import { QuorumRules } from '../../src/zab/quorum.ts';
 
@@ -15,12 +15,13 @@ import { QuorumRules } from '../../src/zab/quorum.ts';
 export function proof(seed: number): RunOptions {
   const options = drawOptions(seed);
   const { tickTime = 2000, initLimit = 10, syncLimit = 5 } = options.ensemble as EnsembleOptions;
+  const servers = (options.servers as readonly SimulatedServer[]).map(({ id }) => id);
   const chance = new Chance(seed, 'proof');
   const duration = chance.between(20, 120) * tickTime;
   return {
     simulation: options,
     duration,
-    faults: chance.chance(0.1) ? drawTails(chance, duration, tickTime, syncLimit) : drawMix(chance, tickTime),
+    faults: chance.chance(0.2) ? drawDepositions(chance, duration, servers, tickTime, syncLimit) : drawMix(chance, tickTime),
     scenario: (sim, control) => run(sim, control, 8 * initLimit * tickTime + 4 * syncLimit * tickTime + 20_000),
   };
 }
@@ -36,13 +37,22 @@ function drawMix(chance: Chance, tickTime: number): FaultMix | false {
   };
 }
 
-/** Leaders are cut off until they give up, with proposals in their logs that nobody else has: such a tail must go when they come back. */
-function drawTails(chance: Chance, duration: number, tickTime: number, syncLimit: number): Fault[] {
+/**
+ * Leaders are cut off, or stand still, for longer than the others wait. They have proposals in their logs that nobody else has: such a tail must go when they come back. And what they believe
+ * to know is out of date. At times the next leader goes as soon as it has begun, or when the first one comes back.
+ */
+function drawDepositions(chance: Chance, duration: number, servers: readonly number[], tickTime: number, syncLimit: number): Fault[] {
   const faults: Fault[] = [];
   const fault = { servers: [0], amount: 0, how: '' };
   for (let at = 4 * tickTime; at < duration; at += chance.between(10, 20) * tickTime) {
-    faults.push({ ...fault, at, kind: 'isolate', ms: chance.between(syncLimit + 1, syncLimit + 6) * tickTime });
-    if (chance.chance(0.3)) faults.push({ ...fault, at: at + 9 * tickTime, kind: 'crash', ms: tickTime });
+    const ms = chance.between(syncLimit + 1, syncLimit + 6) * tickTime;
+    faults.push({ ...fault, at, kind: chance.pick(['isolate', 'isolate', 'pause']), ms });
+    if (chance.chance(0.3)) faults.push({ ...fault, at: at + chance.pick([9 * tickTime, ms]), kind: 'crash', ms: tickTime });
+    if (!chance.chance(0.5)) continue;
+    // It writes its two epochs in ten steps, and then what clients ask for.
+    const steps = { amount: chance.between(5, 20), how: 'after process' };
+    for (const id of chance.shuffle(servers).slice(0, 2))
+      faults.push({ at: at + tickTime, kind: 'crashAtStep', servers: [id], ...steps, ms: chance.between(1, 8) * tickTime });
   }
   return faults;
 }
@@ -86,20 +96,29 @@ function drawBounded(sim: Simulation, duration: number): WorkloadPlan {
   return { ...plan, pause: [0, Math.max(plan.pause[1], pause)] };
 }
 
-/** Safety is not enough: with nothing but a quorum left there must be progress. */
+/** Safety is not enough: with nothing but a quorum left there must be progress, and whoever is cut off from it must know that. */
 async function core(sim: Simulation, control: RunControl, patience: number): Promise<void> {
   const chance = new Chance(sim.seed, 'core');
   if (!control.mayLose) return;
-  const dead = drawDead(sim, chance);
-  sim.kernel.note(0, `only a quorum goes on, without ${dead}`);
-  control.calmExcept(dead);
-  const alive = sim.servers.filter((id) => !dead.includes(id));
-  await within(sim, patience, `a quorum goes on without ${dead}`, () =>
-    alive.some((id) => sim.isUp(id) && sim.leader !== undefined && sim.serves(id, sim.leader)),
+  const lost = drawLost(sim, chance);
+  const cutOff = lost.length > 0 && chance.chance(0.5);
+  sim.kernel.note(0, `only a quorum goes on, without ${lost}`);
+  control.calmExcept(cutOff ? [] : lost);
+  const core = sim.servers.filter((id) => !lost.includes(id));
+  if (cutOff) sim.partition(lost, core);
+  await within(sim, patience, `a quorum goes on without ${lost}`, () =>
+    core.some((id) => sim.isUp(id) && sim.leader !== undefined && sim.serves(id, sim.leader)),
   );
+  await writes(sim, chance, core, patience);
+  const givenUp = (id: number): boolean => !sim.isUp(id) || sim.node(id).role === 'looking';
+  await within(sim, patience, `nobody of ${lost} serves any more`, () => lost.every(givenUp));
+}
+
+/** Somebody can open and close a session. */
+async function writes(sim: Simulation, chance: Chance, servers: readonly number[], patience: number): Promise<void> {
   const deadline = sim.now + patience;
   for (;;) {
-    const id = chance.pick(alive);
+    const id = chance.pick(servers);
     try {
       if (sim.isUp(id)) {
         const session = await sim.openSession(id);
@@ -109,21 +128,21 @@ async function core(sim: Simulation, control: RunControl, patience: number): Pro
     } catch (error) {
       if (sim.failure !== null || !(error instanceof ZabError)) throw error;
     }
-    if (sim.now > deadline) throw new Violation('Liveness', `no write is possible without ${dead} after ${patience} ms`);
+    if (sim.now > deadline) throw new Violation('Liveness', `servers ${servers} alone can write nothing within ${patience} ms`);
     await sim.advance(100);
   }
 }
 
 /** Servers to give up, so that a quorum of the participants is left. */
-function drawDead(sim: Simulation, chance: Chance): number[] {
+function drawLost(sim: Simulation, chance: Chance): number[] {
   const quorum = new QuorumRules(sim.specs.filter((spec) => spec.role !== 'observer'));
-  const dead: number[] = [];
+  const lost: number[] = [];
   for (const id of chance.shuffle(sim.servers)) {
-    const left = sim.participants.filter((other) => other !== id && !dead.includes(other));
+    const left = sim.participants.filter((other) => other !== id && !lost.includes(other));
     const bits = left.reduce((sum, other) => sum | quorum.bit(other), 0);
-    if (quorum.isQuorum(bits)) dead.push(id);
+    if (quorum.isQuorum(bits)) lost.push(id);
   }
-  return dead;
+  return lost;
 }
 
 async function within(sim: Simulation, ms: number, what: string, condition: () => boolean): Promise<void> {
