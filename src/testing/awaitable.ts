@@ -22,7 +22,11 @@ export function awaitable<T extends object>(target: T, kernel: Kernel, machine: 
   const { life } = machine;
 
   const wait = (promise: Promise<unknown>): Promise<unknown> => {
-    if (machine.life !== life) return Promise.reject(new ProcessDied(machine.id));
+    if (machine.life !== life) {
+      // What the dead node says is nobody's business, and an error that nobody hears ends the host.
+      promise.catch(() => {});
+      return Promise.reject(new ProcessDied(machine.id));
+    }
     let died = (): void => {};
     const death = new Promise<never>((_, reject) => {
       died = () => reject(new ProcessDied(machine.id));

@@ -121,7 +121,10 @@ export class Kernel {
 
   /** Runs the simulation until `promise` is settled. The result also rejects when the simulation fails before. */
   keepRunning<T>(promise: Promise<T>): Promise<T> {
-    if (this.failure !== null || this.#closed) return this.#refuse(this.failure ?? new Error('the simulation was closed'));
+    if (this.failure !== null || this.#closed) {
+      promise.catch(() => {});
+      return this.#refuse(this.failure ?? new Error('the simulation was closed'));
+    }
     this.#waiting++;
     const settled = new Promise<T>((resolve, reject) => {
       const failed = (error: Error): void => {
