@@ -36,7 +36,7 @@ export {
 } from './simulation.ts';
 export { type SocketsHarness, socketsConformance } from './sockets-conformance.ts';
 export { type StorageHarness, storageConformance } from './storage-conformance.ts';
-export type { SendFilter } from './taps.ts';
+export type { SendFilter, VoteFilter } from './taps.ts';
 export type { TraceLine } from './trace.ts';
 export type { TransportHarness } from './transport-bench.ts';
 export { type TransportAbilities, transportConformance } from './transport-conformance.ts';
