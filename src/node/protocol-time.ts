@@ -19,20 +19,25 @@ export class ProtocolTime {
     this.#fire = fire;
   }
 
-  /** ms */
+  /** ms. Never goes back: I/O may come before the timer that tells of a stall, so whoever asks first finds it out. */
   now(): number {
-    return this.#clock.now() - this.#stalled;
+    const now = this.#clock.now() - this.#stalled;
+    if (this.#timer === null) return now;
+    const late = now - this.#due;
+    if (late <= this.#tolerance) return now;
+    this.#stalled += late;
+    return this.#due;
   }
 
   /** Sees to it that `fire` is called when it is `due`; an earlier time that was asked for before stays. */
   arm(due: number): void {
     if (this.#timer !== null && this.#due <= due) return;
+    const now = this.now();
     if (this.#timer !== null) this.#clock.clearTimer(this.#timer);
-    this.#due = due;
-    this.#timer = this.#clock.setTimer(Math.max(0, due - this.now()), () => {
+    this.#due = Math.max(due, now);
+    this.#timer = this.#clock.setTimer(this.#due - now, () => {
+      this.now();
       this.#timer = null;
-      const late = this.now() - due;
-      if (late > this.#tolerance) this.#stalled += late;
       this.#clock.defer(this.#fire);
     });
   }

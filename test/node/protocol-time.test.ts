@@ -53,6 +53,21 @@ test('does not count a stall of the event loop, but counts a timer that is a lit
   expect(time.now()).toBe(300);
 });
 
+test('never goes back, nor stands still for as long as a stall, when I/O comes before the timer that tells of it', () => {
+  const clock = new HandClock();
+  const time = new ProtocolTime(clock, 50, () => {});
+  time.arm(100);
+  clock.time = 6000;
+  // The first I/O after the stall, and what it arms.
+  expect(time.now()).toBe(100);
+  time.arm(80);
+  clock.go(10);
+  expect(time.now()).toBe(110);
+  time.arm(200);
+  clock.go(90);
+  expect(time.now()).toBe(200);
+});
+
 test('leaves no timer when it is stopped', () => {
   const clock = new HandClock();
   const time = new ProtocolTime(clock, 50, () => {});
