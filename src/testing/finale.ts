@@ -12,7 +12,8 @@ import type { Simulation } from './simulation.ts';
  * @param within simulated ms until all must serve the same state; the default is far beyond what elections and synchronisation may take
  */
 export async function finale(sim: Simulation, within = 60 * sim.tickTime): Promise<void> {
-  const began = sim.now;
+  // Faults end at once, but for pauses: they run out.
+  const began = Math.max(sim.now, ...sim.servers.map((id) => sim.machine(id).pausedUntil));
   const inTime = async (condition: () => boolean, ms: number): Promise<boolean> => {
     try {
       await sim.until(condition, ms);

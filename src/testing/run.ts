@@ -10,7 +10,7 @@ import type { TraceLine } from './trace.ts';
 export interface RunControl {
   /** Simulated ms during which faults happen. */
   readonly duration: number;
-  /** Ends all faults, and starts every server that is down. They need some time to come together: see {@link Simulation.settled}. */
+  /** Ends all faults but pauses, which run out, and starts every server that is down. They need some time to come together: see {@link Simulation.settled}. */
   calm(): void;
   /** Ends the faults but for some servers, which are down from now on: a quorum of the others must be able to go on. Not before {@link RunControl.mayLose} says so. */
   calmExcept(dead: readonly number[]): void;

@@ -252,13 +252,13 @@ export class Simulation implements Disposable {
     await this.settled(within);
   }
 
-  /** Resolves when every server that is up serves, all with one leader. Rejects when that takes longer than `within` simulated ms. */
+  /** Resolves when every server that is up serves, all with one leader. Rejects when that takes longer than `within` simulated ms after the last pause. */
   async settled(within = 30 * this.tickTime): Promise<void> {
     const isSettled = (): boolean => {
       const { leader } = this;
       return [...this.#servers.values()].every(({ id, node }) => node === null || (leader !== undefined && this.serves(id, leader)));
     };
-    await this.kernel.until(isSettled, within, () => `one leader for all that are up; ${this.states()}`);
+    await this.kernel.until(isSettled, this.#paused() + within, () => `one leader for all that are up; ${this.states()}`);
   }
 
   /** Lets simulated time pass. */
@@ -351,6 +351,11 @@ export class Simulation implements Disposable {
   pause(id: number, ms: number): void {
     this.kernel.note(id, `stands still for ${ms} ms`);
     this.machine(id).pause(ms);
+  }
+
+  /** How long somebody still stands still, ms. */
+  #paused(): number {
+    return Math.max(...this.servers.map((id) => this.machine(id).pausedUntil - this.now), 0);
   }
 
   // ---- network ----
