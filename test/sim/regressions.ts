@@ -11,4 +11,5 @@ export const regressions: readonly Regression[] = [
   { seed: 5241, found: 'a disk was wiped before it had forgotten anything' },
   { seed: 20365, found: 'entries behind a snapshot were not known to be committed' },
   { seed: 30049, found: 'what was appended while a store was read again behind a truncation was lost from the books' },
+  { seed: 40380, found: 'the protocol’s time went back after a stall, so heartbeats stopped and sessions that lived were expired' },
 ];
