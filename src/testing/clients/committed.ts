@@ -57,6 +57,8 @@ interface OpenLog {
 export class CommittedHistory extends Blind {
   readonly entries: Entry[] = [];
   readonly reference: ReferenceTree;
+  /** How often a node that serves clients showed another tree at once. */
+  replaced = 0;
   /** Called for each transaction when it is known to be committed. */
   onEntry: (entry: Entry) => void = () => {};
   onLife: (life: NodeLife, what: 'began' | 'serving' | 'ended') => void = () => {};
@@ -219,7 +221,10 @@ export class CommittedHistory extends Blind {
     const from = life.position;
     life.position = this.positionOf(tree.lastZxid);
     life.tree = tree;
-    if (from !== null) this.#step(life, { kind: 'replaced', from, to: life.position, zxid: tree.lastZxid });
+    if (from !== null) {
+      this.replaced++;
+      this.#step(life, { kind: 'replaced', from, to: life.position, zxid: tree.lastZxid });
+    }
     this.compare(life);
   }
 

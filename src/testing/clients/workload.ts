@@ -35,6 +35,8 @@ export interface WorkloadStatistics {
   readonly calls: CallCounts;
   /** Transactions that were committed. */
   readonly committed: number;
+  /** How often a node showed another tree at once (a snapshot), with clients there. */
+  readonly treesReplaced: number;
   readonly linearizability: LinearizabilityResult;
   readonly sessions: number;
   /** Sessions that went on through another handle. */
@@ -163,6 +165,7 @@ export class Workload {
     return {
       calls: this.history.counts(),
       committed: this.#committed.latest,
+      treesReplaced: this.#committed.replaced,
       linearizability,
       sessions: this.#opened,
       resumed: this.#resumed,
