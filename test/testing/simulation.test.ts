@@ -183,6 +183,19 @@ test('a power failure takes what was not synced, if it is told to, and nothing e
   await finale(sim);
 });
 
+test.each([
+  ['the death of its process', false, true],
+  ['a power failure', true, false],
+])('a file that was not synced, after %s', async (_what, power, isThere) => {
+  const sim = await started(110);
+  const disk = sim.disk(2);
+  await sim.run(new Promise<void>((resolve) => disk.open('/data/new', 'create', () => resolve())));
+  sim.crash(2, power ? { power, remains: 'nothing' } : {});
+  expect(disk.get('/data/new') !== undefined).toBe(isThere);
+  sim.restart(2);
+  await finale(sim);
+});
+
 test('whoever waits for a process that dies is told, and so is who asks it later; nobody else', async () => {
   const sim = await started(12);
   const id = followerOf(sim);
@@ -325,6 +338,8 @@ test('a program that throws ends the simulation with its error, for everybody wh
   expect(sim.failure).toBeInstanceOf(RangeError);
   await expect(sim.advance(1)).rejects.toThrow('the application is wrong');
   await expect(sim.openSession(1)).rejects.toThrow('the application is wrong');
+  // What goes wrong behind it is heard, and told to nobody.
+  await expect(sim.run(Promise.reject(new Error('late')))).rejects.toThrow('the application is wrong');
 });
 
 test('a program that only notices the end of its node ends nothing', async () => {
