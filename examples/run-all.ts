@@ -4,7 +4,7 @@ import { bold, green, red } from './support/print.ts';
 
 /* Runs every example, one after the other; fails when one of them does. `npm run examples` */
 
-const EXAMPLES = ['ensemble.ts', 'config-watcher.ts', 'leader-election.ts', 'lock.ts', 'custom-transport/main.ts'];
+const EXAMPLES = ['ensemble.ts', 'config-watcher.ts', 'leader-election.ts', 'lock.ts', 'custom-transport/main.ts', 'simulation/main.ts'];
 const root = fileURLToPath(new URL('..', import.meta.url));
 const LIMIT = 120_000;
 

@@ -82,26 +82,36 @@ export function replay(run: number | string, options: RunOptions): Promise<RunRe
 }
 
 /**
- * Removes faults from a failing run as long as it goes on to break the same rule. What is left is not always the smallest such plan, but none of it can be left out alone, unless
- * `maxRuns` was used up.
+ * Removes faults from a failing run, and makes those that are left shorter, as long as it goes on to break the same rule. What comes out is not always the smallest such plan, but none of it can
+ * be left out alone, unless `maxRuns` was used up.
  */
 export async function shrink(failing: RunResult, options: RunOptions, maxRuns = 100): Promise<RunResult> {
   const rule = ruleOf(failing);
   let least = failing;
   let runs = 0;
+  /** Takes the plan if it fails as well. */
+  const fails = async (faults: readonly Fault[]): Promise<boolean> => {
+    if (++runs > maxRuns) return false;
+    const result = await runSeed(failing.seed, { ...options, faults });
+    if (result.failure === null || ruleOf(result) !== rule) return false;
+    least = result;
+    return true;
+  };
   let size = Math.ceil(least.faults.length / 2);
   while (size > 0 && runs < maxRuns) {
     const before = least.faults.length;
     for (let from = 0; from < least.faults.length && runs < maxRuns; ) {
-      const faults = [...least.faults.slice(0, from), ...least.faults.slice(from + size)];
-      runs++;
-      const result = await runSeed(failing.seed, { ...options, faults });
-      if (result.failure !== null && ruleOf(result) === rule) least = result;
-      else from += size;
+      const { faults } = least;
+      if (!(await fails([...faults.slice(0, from), ...faults.slice(from + size)]))) from += size;
     }
     // With one less another one may have become needless.
     if (size > 1) size = Math.ceil(size / 2);
     else if (least.faults.length === before) size = 0;
+  }
+  for (let i = 0; i < least.faults.length && runs < maxRuns; ) {
+    const { faults } = least;
+    const ms = Math.floor(faults[i].ms / 2);
+    if (ms === 0 || !(await fails(faults.map((fault, k) => (k === i ? { ...fault, ms } : fault))))) i++;
   }
   return least;
 }
