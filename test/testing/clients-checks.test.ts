@@ -125,7 +125,7 @@ describe('sessions', () => {
   });
 
   test('one that nobody has must expire', async () => {
-    const run = clientRun(2, { bounds: { answer: 10_000, expiry: -20_000 } });
+    const run = clientRun(2, { bounds: { answer: 10_000, expiry: -20_000, alive: 10_000 } });
     await run.sim.start();
     await run.sim.advance(1000);
     run.sim.crash(1);

@@ -9,8 +9,10 @@ import type { Complain } from './reference.ts';
 export interface Bounds {
   /** A call on a node that lives is answered within this. */
   readonly answer: number;
-  /** Beyond its timeout a session without a process lives no longer than this; and one that its process keeps alive is not expired after its timeout and this. */
+  /** Beyond its timeout a session without a process lives no longer than this. */
   readonly expiry: number;
+  /** The leader knows within this that a session lives whose process serves, and cannot expire it any more, whatever its timeout. */
+  readonly alive: number;
 }
 
 /**
@@ -81,7 +83,7 @@ export class SessionChecks {
       const { life, openedAt } = handle;
       if (!handle.isHeld || !life.serving || session === undefined) continue;
       const aliveFor = this.#now() - Math.max(this.#calmSince, life.servingSince, openedAt);
-      if (aliveFor <= session.timeout + this.#bounds.expiry) continue;
+      if (aliveFor <= this.#bounds.alive) continue;
       const how = `whose process has kept it alive for ${Math.round(aliveFor)} ms (timeout ${session.timeout})`;
       this.#complain('SessionExpiry', `session 0x${key} of ${handle.client} at server ${life.server}, ${how}, was expired`);
     }

@@ -24,7 +24,7 @@ export interface WorkloadOptions {
   readonly tickTime: number;
   /** @default drawn from `chance` */
   readonly plan?: WorkloadPlan;
-  /** @default 100 ticks for an answer, 10 for an expiry */
+  /** @default 100 ticks for an answer, 10 for an expiry, 5 for a sign of life */
   readonly bounds?: Bounds;
   /** Bound on the search for an order, for each znode. @default 200000 */
   readonly maxSteps?: number;
@@ -92,7 +92,7 @@ export class Workload {
     const complain = (rule: string, what: string): void => report(new Violation(rule, what));
     this.#committed = new CommittedHistory(now, complain);
     this.#answers = new AnswerChecks(this.#committed, complain);
-    const bounds = options.bounds ?? { answer: 100 * tickTime, expiry: 10 * tickTime };
+    const bounds = options.bounds ?? { answer: 100 * tickTime, expiry: 10 * tickTime, alive: 5 * tickTime };
     this.#sessions = new SessionChecks(this.#committed, complain, now, bounds);
     this.#committed.onEntry = (entry) => this.#sessions.committed(entry);
     this.#committed.onLife = (life, what) => this.#lifeChanged(life, what);
