@@ -362,7 +362,7 @@ export class Simulation implements Disposable {
 
   /** Holds up everything between two groups of servers until {@link heal}. */
   partition(groupA: readonly number[], groupB: readonly number[], options: PartitionOptions = {}): void {
-    this.kernel.note(0, `partition: ${groupA} ${options.oneWay ? '-/->' : '| '} ${groupB}`);
+    this.kernel.note(0, `partition: ${groupA} ${options.oneWay ? '-/->' : '|'} ${groupB}`);
     this.network.partition(groupA, groupB, options);
   }
 
