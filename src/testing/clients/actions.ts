@@ -3,10 +3,10 @@ import type { CreateMode, Watcher } from '../../node/api.ts';
 import type { Chance } from '../chance.ts';
 import type { Program } from '../program.ts';
 import type { CommittedHistory } from './committed.ts';
-import type { Handle } from './handle.ts';
+import { type Handle, USER } from './handle.ts';
 import type { Call, Part } from './history.ts';
 import type { Mix, WorkloadPlan } from './plan.ts';
-import type { Complain } from './reference.ts';
+import { type Complain, OPEN } from './reference.ts';
 import { OneShotCheck, PersistentCheck, StreamCheck, type WatchChecks, type WatchOwner } from './watch-checks.ts';
 
 export const ROOT = '/w';
@@ -14,8 +14,6 @@ const SEQUENCE = `${ROOT}/s`;
 
 /** Whether a path is one that only persistent creates, setData and delete are made on. */
 export const isRegister = (path: string): boolean => /^\/w\/r\d+$/.test(path);
-
-const OPEN: Acl = { perms: 31, scheme: 'world', id: 'anyone' };
 
 /** What the actions of one client share. */
 export interface ActionContext {
@@ -99,7 +97,7 @@ export class Actions {
     return `${ROOT}/r${this.#chance.below(this.#context.plan.keys)}`;
   }
 
-  #one(kind: 'e' | 'c' | 't'): string {
+  #one(kind: 'e' | 'c' | 't' | 'a'): string {
     return `${ROOT}/${kind}${this.#chance.below(this.#context.plan.keys)}`;
   }
 
@@ -207,9 +205,32 @@ export class Actions {
     return this.#noted(this.#handle.create(part, undefined, this.#chance.between(1, 5000), {}));
   }
 
+  /** Znodes whose lists keep others out: about half of all clients have proved who they are. */
   #acl(): Promise<Call> {
-    const acl = this.#chance.chance(0.5) ? [OPEN] : [{ perms: this.#chance.between(1, 31), scheme: 'digest', id: 'a:b' }, OPEN];
-    return this.#handle.setAcl(this.#part('setAcl', this.#key(), this.#chance.pick([-1, -1, 0, 1])), acl);
+    const path = this.#one('a');
+    const below = `${path}/k`;
+    const version = this.#chance.pick([-1, -1, 0, 1]);
+    switch (this.#chance.below(8)) {
+      case 0:
+        return this.#noted(this.#handle.create(this.#create(path, 'persistent'), this.#list(), undefined, {}));
+      case 1:
+        return this.#noted(this.#handle.setData(this.#set(path), {}));
+      case 2:
+        return this.#handle.create(this.#create(below, 'persistent'), undefined, undefined, {});
+      case 3:
+        return this.#handle.delete(this.#part('delete', this.#chance.chance(0.7) ? below : path, -1), {});
+      case 4:
+        return this.#handle.setAcl(this.#part('setAcl', this.#key(), version), [{ perms: 1, scheme: 'digest', id: 'a:b' }, OPEN]);
+      case 5:
+        return this.#noted(this.#handle.getData(path, undefined, {}));
+      default:
+        return this.#handle.setAcl(this.#part('setAcl', path, version), this.#list());
+    }
+  }
+
+  #list(): Acl[] {
+    const user: Acl = { perms: this.#chance.pick([31, 31, this.#chance.between(1, 31)]), ...USER };
+    return this.#chance.pick([[OPEN], [user], [{ ...OPEN, perms: this.#chance.between(1, 31) }, user]]);
   }
 
   // ---- reads ----
@@ -217,7 +238,7 @@ export class Actions {
   #read(): Promise<Call> {
     const path = this.#chance.chance(0.7)
       ? this.#key()
-      : this.#chance.pick([this.#one('e'), this.#one('c'), this.#one('t'), SEQUENCE, ROOT]);
+      : this.#chance.pick([this.#one('e'), this.#one('c'), this.#one('t'), this.#one('a'), SEQUENCE, ROOT]);
     const kind = this.#chance.pick(['getData', 'exists', 'getChildren'] as const);
     const options = this.#signal();
     if (!this.#chance.chance(this.#context.plan.oneShot)) return this.#noted(this.#handle[kind](path, undefined, options));

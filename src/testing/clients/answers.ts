@@ -1,11 +1,12 @@
+import { Perms } from '../../model/codes.ts';
 import { type ErrorCode, ZabError } from '../../model/errors.ts';
-import type { CreateTxn, Stat, TxnBody } from '../../model/records.ts';
+import type { CreateTxn, Id, Stat, TxnBody } from '../../model/records.ts';
 import { zxidEquals, zxidHex } from '../../model/zxid.ts';
 import type { CommittedHistory, Entry } from './committed.ts';
 import { longsAsHex } from './committed.ts';
 import { type Frontier, type Handle, later, zxidTold } from './handle.ts';
 import { type Call, describeCall, type Part, tagOf } from './history.ts';
-import { type Complain, parentOf, sameStat, type Znode } from './reference.ts';
+import { allows, type Complain, parentOf, sameStat, type Znode } from './reference.ts';
 
 /** Which rule a session has broken that saw the history further before, by what it had seen it. */
 const STALE: Readonly<Record<Frontier['by'], string>> = {
@@ -100,8 +101,10 @@ export class AnswerChecks {
   }
 
   /** Whether an answer is what a read gives of a znode. */
-  #shows({ kind, path, outcome, code, answer }: Call, znode: Znode | null, position: number): boolean {
-    if (outcome === 'refused') return code === 'NO_NODE' && znode === null;
+  #shows({ kind, path, outcome, code, answer, ids }: Call, znode: Znode | null, position: number): boolean {
+    const isHidden = znode !== null && kind !== 'exists' && !allows(znode, Perms.READ, ids);
+    if (outcome === 'refused') return znode === null ? code === 'NO_NODE' : isHidden && code === 'NO_AUTH';
+    if (isHidden) return false;
     const { stat, octets, children } = answer;
     if (stat === null || stat === undefined || znode === null) return stat === null && znode === null;
     if (!sameStat(znode, stat)) return false;
@@ -174,13 +177,19 @@ export class AnswerChecks {
       for (let i = 0; i < bodies.length; i++) if (!matches(call.parts[i], bodies[i])) return `part ${i} of the transaction is another`;
     }
     if (call.kind === 'multi') return null;
-    const right = this.#codeOf(call.parts[0], entry.position - 1);
+    const right = this.#codeOf(call.parts[0], entry.position - 1, call.ids);
     if (right !== call.code) return `the history before it demands ${right ?? 'success'}`;
     return call.outcome === 'ok' ? this.#resultProblem(handle, call, entry) : null;
   }
 
   #resultProblem(handle: Handle, { kind, answer, parts }: Call, entry: Entry): string | null {
     if (kind === 'delete') return null;
+    if (kind === 'create' && parts[0].mode.includes('Sequential')) {
+      const parent = this.#committed.reference.at(parentOf(parts[0].path), entry.position - 1);
+      // The number of children created so far (PROTOCOL 5).
+      const number = parent === null ? 0 : (parent.stat.cversion + parent.stat.numChildren) / 2;
+      if (answer.path !== parts[0].path + String(number).padStart(10, '0')) return `the sequence number is ${number}`;
+    }
     const path = answer.path ?? parts[0].path;
     const znode = this.#committed.reference.at(path, entry.position);
     if (znode === null) return `there is no ${path} after it`;
@@ -190,16 +199,20 @@ export class AnswerChecks {
   }
 
   /** The error that a request must have at a position; null when it must succeed (PROTOCOL 7). */
-  #codeOf({ type, path, version, mode }: Part, position: number): ErrorCode | null {
+  #codeOf({ type, path, version, mode }: Part, position: number, ids: readonly Id[]): ErrorCode | null {
     const { reference } = this.#committed;
     const parent = reference.at(parentOf(path), position);
     const znode = reference.at(path, position);
     if (type === 'create') {
       if (parent === null) return 'NO_NODE';
+      if (!allows(parent, Perms.CREATE, ids)) return 'NO_AUTH';
       if (!mode.includes('Sequential') && znode !== null) return 'NODE_EXISTS';
       return parent.kind === 'ephemeral' ? 'NO_CHILDREN_FOR_EPHEMERALS' : null;
     }
+    if (type === 'delete' && parent !== null && !allows(parent, Perms.DELETE, ids)) return 'NO_AUTH';
     if (znode === null) return 'NO_NODE';
+    const demanded = type === 'setData' ? Perms.WRITE : type === 'setAcl' ? Perms.ADMIN : 0;
+    if (demanded !== 0 && !allows(znode, demanded, ids)) return 'NO_AUTH';
     const { stat } = znode;
     if (version !== -1 && version !== (type === 'setAcl' ? stat.aversion : stat.version)) return 'BAD_VERSION';
     return type === 'delete' && stat.numChildren > 0 ? 'NOT_EMPTY' : null;

@@ -7,7 +7,7 @@ import { decodeTxn } from '../../wire/txn.ts';
 import type { LogEntry } from '../../zab/entry.ts';
 import { Packet, type QuorumMessage } from '../../zab/messages.ts';
 import { Blind } from '../probe.ts';
-import { type Change, type Complain, isBuiltIn, ReferenceTree, sameStat } from './reference.ts';
+import { type Change, type Complain, isBuiltIn, ReferenceTree, sameAcl, sameStat } from './reference.ts';
 
 /** A committed transaction. */
 export interface Entry extends Change {
@@ -288,7 +288,15 @@ export class CommittedHistory extends Blind {
     const is = tree.getData(path);
     const same =
       right === null || is === undefined ? right === null && is === undefined : sameStat(right, is.stat) && right.data === is.octets;
-    if (same) return;
+    if (same) {
+      const acl = tree.getAcl(path)?.acl ?? [];
+      if (right !== null && !sameAcl(right.acl, acl))
+        this.#complain(
+          'TreeMatchesHistory',
+          `server ${server}: ${path} has the ACL ${JSON.stringify(acl)} instead of ${JSON.stringify(right.acl)}`,
+        );
+      return;
+    }
     const describe = (stat: object | undefined): string => (stat === undefined ? 'not there' : JSON.stringify(stat, longsAsHex));
     const zxid = zxidHex(tree.lastZxid);
     const what = `${path} at 0x${zxid} is ${describe(is?.stat)}; the committed transactions make it ${describe(right?.stat)}`;

@@ -1,6 +1,6 @@
 import type Long from 'long';
 import { type ErrorCode, ZabError } from '../../model/errors.ts';
-import type { Acl, Stat } from '../../model/records.ts';
+import type { Acl, Id, Stat } from '../../model/records.ts';
 import { zxidHex } from '../../model/zxid.ts';
 import type {
   CallOptions,
@@ -48,6 +48,10 @@ export function outcomeOf(error: ZabError): CallOutcome {
   if (error.outcome === 'not-done' && KEPT_BACK.has(error.code)) return 'not-sent';
   return error.outcome;
 }
+
+/** Whom a client can prove to be, by {@link CREDENTIAL}. */
+export const USER: Id = { scheme: 'digest', id: 'u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=' };
+export const CREDENTIAL = 'u:p';
 
 /** A promise that never settles: what code of a dead process waits for. */
 export const never = <T>(): Promise<T> => new Promise(() => {});
@@ -107,6 +111,8 @@ export class Handle {
   /** Request number before that of the first; null until an answer has told it. */
   firstCxid: number | null;
   seen: Frontier;
+  /** Its identities, as far as ACLs of a run name them. */
+  ids: readonly Id[] = [];
   /** Number of the last call that was answered in its turn. */
   lastAnswered = 0;
   connection = 0;
@@ -151,6 +157,7 @@ export class Handle {
       committedBefore: committed.latest,
       shownBefore: life.position ?? 0,
       connection,
+      ids: this.ids,
       sync: null,
     });
   }
@@ -172,6 +179,14 @@ export class Handle {
     if (call.outcome === 'not-sent' && this.sent.includes(call)) this.sent.splice(this.sent.indexOf(call), 1);
     this.#ledger.settled(this, call);
     return call;
+  }
+
+  /** Proves to be {@link USER}. */
+  async identify(): Promise<void> {
+    if (!this.isHeld) return;
+    this.ids = [USER];
+    // That the session is over by now is told by its state.
+    await this.session.addAuth(USER.scheme, CREDENTIAL).catch(() => {});
   }
 
   // ---- writes ----

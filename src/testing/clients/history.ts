@@ -1,6 +1,6 @@
 import type Long from 'long';
 import type { ErrorCode } from '../../model/errors.ts';
-import type { Stat } from '../../model/records.ts';
+import type { Id, Stat } from '../../model/records.ts';
 import { zxidHex } from '../../model/zxid.ts';
 import type { CreateMode, MultiResult } from '../../node/api.ts';
 import type { Octets } from '../../util/bytes.ts';
@@ -71,6 +71,8 @@ export interface Call {
   readonly shownBefore: number;
   /** Counts how often the session had been suspended. */
   readonly connection: number;
+  /** Whom the session had proved to be. */
+  readonly ids: readonly Id[];
   outcome: CallOutcome;
   code: ErrorCode | null;
   returnedAt: number;

@@ -1,5 +1,6 @@
 import type Long from 'long';
-import type { CreateTxn, Stat, Txn, TxnBody } from '../../model/records.ts';
+import { Perms } from '../../model/codes.ts';
+import type { Acl, CreateTxn, Id, Stat, Txn, TxnBody } from '../../model/records.ts';
 import { ZXID_NONE, zxidEquals, zxidHex } from '../../model/zxid.ts';
 import type { WatchEvent } from '../../node/api.ts';
 import type { Octets } from '../../util/bytes.ts';
@@ -9,6 +10,7 @@ export interface Znode {
   readonly data: Octets | null;
   /** Without `dataLength`, which `data` tells; `cversion` and the times as in {@link Stat}. */
   readonly stat: Omit<Stat, 'dataLength'>;
+  readonly acl: readonly Acl[];
   readonly kind: 'persistent' | 'ephemeral' | 'container' | 'ttl';
   /** ms; 0 unless `kind` is `ttl`. */
   readonly ttl: number;
@@ -62,6 +64,19 @@ export function sameStat({ data, stat }: Znode, other: Stat): boolean {
   );
 }
 
+/** World with all permissions. */
+export const OPEN: Acl = { perms: Perms.ALL, scheme: 'world', id: 'anyone' };
+
+export const sameAcl = (a: readonly Acl[], b: readonly Acl[]): boolean =>
+  a.length === b.length && a.every(({ perms, scheme, id }, i) => perms === b[i].perms && scheme === b[i].scheme && id === b[i].id);
+
+/** Whether the znode's list gives a permission to somebody with these identities (PROTOCOL 9). */
+export const allows = ({ acl }: Znode, perm: number, ids: readonly Id[]): boolean =>
+  acl.some(
+    (entry) =>
+      (entry.perms & perm) !== 0 && (entry.scheme === 'world' || ids.some(({ scheme, id }) => scheme === entry.scheme && id === entry.id)),
+  );
+
 /** Says what is wrong with a transaction. */
 export type Complain = (rule: string, what: string) => void;
 
@@ -86,7 +101,7 @@ export class ReferenceTree {
     const stat = { czxid: ZXID_NONE, mzxid: ZXID_NONE, pzxid: ZXID_NONE, ctime: 0, mtime: 0, ephemeralOwner: ZXID_NONE };
     const empty = { ...stat, version: 0, cversion: 0, aversion: 0, numChildren: 0 };
     for (const path of ['/', '/zookeeper', '/zookeeper/quota', '/zookeeper/config']) {
-      this.#versions.set(path, [{ since: 0, znode: { data: null, stat: empty, kind: 'persistent', ttl: 0 } }]);
+      this.#versions.set(path, [{ since: 0, znode: { data: null, stat: empty, acl: [OPEN], kind: 'persistent', ttl: 0 } }]);
     }
   }
 
@@ -190,7 +205,7 @@ export class ReferenceTree {
       case 7:
         return this.#change(body.path, txn, null, ({ stat, ...znode }) => {
           this.#mustBe(txn, body.path, 'aversion', stat.aversion + 1, body.version);
-          return { ...znode, stat: { ...stat, aversion: body.version } };
+          return { ...znode, acl: body.acl, stat: { ...stat, aversion: body.version } };
         });
       case -10:
         return this.#openSession(txn, body.timeout);
@@ -240,7 +255,7 @@ export class ReferenceTree {
   }
 
   #create(txn: Txn, body: CreateTxn): void {
-    const { path, data, ttl } = body;
+    const { path, data, acl, ttl } = body;
     const { zxid, time, clientId } = txn.header;
     const parentPath = parentOf(path);
     if (this.#now(path) !== null) return this.#fault(txn, `creates ${path}, which is there`);
@@ -253,7 +268,7 @@ export class ReferenceTree {
     const ephemeralOwner = kind === 'ephemeral' ? clientId : ZXID_NONE;
     const counters = { version: 0, cversion: 0, aversion: 0, numChildren: 0 };
     const stat = { czxid: zxid, mzxid: zxid, pzxid: zxid, ctime: time, mtime: time, ephemeralOwner, ...counters };
-    this.#put(path, { data, kind, ttl: kind === 'ttl' ? ttl : 0, stat });
+    this.#put(path, { data, acl, kind, ttl: kind === 'ttl' ? ttl : 0, stat });
     addTo(this.#children, parentPath, path);
     if (kind === 'ephemeral') addTo(this.#ephemerals, zxidHex(clientId), path);
     this.#events.push({ type: 'created', path }, { type: 'childrenChanged', path: parentPath });

@@ -245,6 +245,7 @@ export class Workload {
       committedBefore: committed.latest,
       shownBefore: life.position ?? 0,
       connection: 0,
+      ids: [],
       sync: null,
     });
     const options: SessionOptions = { timeout, resume: left === null ? undefined : { id: left.id, password: left.password } };
@@ -271,6 +272,7 @@ export class Workload {
     this.#sessions.opened(handle);
     if (left === null) this.#opened++;
     else this.#resumed++;
+    if (chance.chance(0.5)) await handle.identify();
     return handle;
   }
 
