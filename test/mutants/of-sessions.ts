@@ -175,14 +175,6 @@ export const sessionMutants: readonly Mutant[] = [
     seeds: 60,
   },
   {
-    name: 'a one-shot watch fires again',
-    why: 'it is told one change',
-    file: watches,
-    find: 'if ((modes & wanted & ONE_SHOT) !== 0) this.#setModes(path, watchers, watcher, modes & ~(wanted & ONE_SHOT));',
-    replace: '',
-    seeds: 60,
-  },
-  {
     name: 'one-shot callbacks stay after their event',
     why: 'each is called once',
     file: 'src/node/watches.ts',
