@@ -8,7 +8,7 @@ import type { Simulation } from '../../src/testing/simulation.ts';
 import { encodeElectionHeader, encodeElectionMessage } from '../../src/wire/election.ts';
 import { JuteWriter } from '../../src/wire/jute.ts';
 import { type Notification, PeerState } from '../../src/zab/messages.ts';
-import { bring, create, level, linesOf, names, stage } from './kit.ts';
+import { bring, bringLedBy3, create, level, linesOf, names, stage } from './kit.ts';
 import { Held } from './seen.ts';
 
 /** What servers that follow or lead have told of their leader from now on, a line each. */
@@ -98,7 +98,7 @@ test.each([
 
 test('ZOOKEEPER-3109: a leader whose only supporter changes its mind at the last moment does not wait for it', async () => {
   const { sim, seen } = stage({ seed: 3109 });
-  await bring(sim, 1, 2, 3);
+  await bringLedBy3(sim);
   await create(await sim.openSession(3), '/a');
   await level(sim, 3, 1, 2);
   for (const id of sim.servers) sim.crash(id);

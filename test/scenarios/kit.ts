@@ -20,6 +20,12 @@ export async function bring(sim: Simulation, ...ids: number[]): Promise<void> {
   await sim.until(() => ids.every((id) => sim.isUp(id) && sim.node(id).serving));
 }
 
+/** Boots servers 1 to 3 so that 3 leads: two of them decide, and the third follows. */
+export async function bringLedBy3(sim: Simulation): Promise<void> {
+  await bring(sim, 2, 3);
+  await bring(sim, 1);
+}
+
 /** Creates a znode for each path, one after the other. */
 export async function create(session: Session, ...paths: string[]): Promise<void> {
   for (const path of paths) await session.create(path, path);

@@ -4,7 +4,7 @@ import type { Session, SessionOptions } from '../../src/node/api.ts';
 import { sessionPassword } from '../../src/node/session-id.ts';
 import { finale } from '../../src/testing/finale.ts';
 import type { Simulation } from '../../src/testing/simulation.ts';
-import { begin, bring, create, isPacket, level, linesOf, names, namesOnDisk, stage, zxidsOnDisk } from './kit.ts';
+import { begin, bring, bringLedBy3, create, isPacket, level, linesOf, names, namesOnDisk, stage, zxidsOnDisk } from './kit.ts';
 import { Held } from './seen.ts';
 
 /*
@@ -34,7 +34,7 @@ const outcomeOf = (promise: Promise<unknown>): Promise<string> =>
 
 /** Server 3 leads, and a session at server 1 is made, of which server 1 does not know yet: what tells it is held. */
 async function openingAt1(sim: Simulation): Promise<{ opening: Promise<Session>; id: Long; held: Held }> {
-  await bring(sim, 1, 2, 3);
+  await bringLedBy3(sim);
   expect(sim.leader).toBe(3);
   const held = new Held();
   sim.filterSends((_from, to, message, send) => (to === 1 && isPacket(message, 'COMMIT') ? held.keep(send) : true));
@@ -102,7 +102,7 @@ test.each([
   'ZOOKEEPER-3471: an ephemeral asked for at server 1 that comes behind the closing of its session, through server %i, is not made',
   async (closer, code) => {
     const { sim, seen } = stage({ seed: 3471 });
-    await bring(sim, 1, 2, 3);
+    await bringLedBy3(sim);
     const session = await sim.openSession(1, { timeout: TIMEOUT });
     await level(sim, 3, 1, 2);
     const late = new Held();
@@ -137,7 +137,7 @@ test.each([
 
 test('ZOOKEEPER-3471: a session that nobody wants any more when its creation comes back is closed at once, not left to expire', async () => {
   const { sim, seen } = stage({ seed: 34710 });
-  await bring(sim, 1, 2, 3);
+  await bringLedBy3(sim);
   const held = new Held();
   sim.filterSends((_from, to, message, send) => (to === 1 && isPacket(message, 'COMMIT') ? held.keep(send) : true));
   const giveUp = new AbortController();
@@ -154,7 +154,7 @@ test('ZOOKEEPER-3471: a session that nobody wants any more when its creation com
 
 test('ZOOKEEPER-3526: a server without a quorum ends no session and writes nothing, however long it is alone', async () => {
   const { sim, seen } = stage({ seed: 3526 });
-  await bring(sim, 1, 2, 3);
+  await bringLedBy3(sim);
   const session = await sim.openSession(1, { timeout: TIMEOUT });
   const lost = await sim.openSession(2, { timeout: TIMEOUT });
   await create(session, '/data');
@@ -182,7 +182,7 @@ test('ZOOKEEPER-3526: a server without a quorum ends no session and writes nothi
 
 test('ZOOKEEPER-3526: the closing of a session that a leader without a quorum has logged is cut off, and nothing else', async () => {
   const { sim, seen } = stage({ seed: 35260 });
-  await bring(sim, 1, 2, 3);
+  await bringLedBy3(sim);
   const session = await sim.openSession(1, { timeout: TIMEOUT });
   await create(session, '/data');
   await session.create('/held', null, { mode: 'ephemeral' });
@@ -212,7 +212,7 @@ test.each([
   ['SNAP', 3],
 ] as const)('ZOOKEEPER-4837: the ephemerals of a session that expired behind a partition are gone after a %s back', async (plan, tail) => {
   const { sim, seen } = stage({ seed: 4837 });
-  await bring(sim, 1, 2, 3);
+  await bringLedBy3(sim);
   // Who leads has a tail when it comes back, and so gets a snapshot.
   const away = plan === 'SNAP' ? 3 : 1;
   const rest = sim.servers.filter((id) => id !== away);
@@ -239,7 +239,7 @@ test.each([
 
 test('ZOOKEEPER-4837: the last words of the cut-off server bring no session back whose end is decided', async () => {
   const { sim, seen } = stage({ seed: 48370 });
-  await bring(sim, 1, 2, 3);
+  await bringLedBy3(sim);
   const session = await sim.openSession(1, { timeout: TIMEOUT });
   await session.create('/held', null, { mode: 'ephemeral' });
   await level(sim, 3, 1, 2);
