@@ -60,7 +60,9 @@ export type Deed =
   | 'logNotReadForLearner'
   | 'electionLinkUp'
   | 'electionLinkDown'
-  | 'quorumLinkLost';
+  | 'quorumLinkLost'
+  /** A link was given up for what came over it: with servers that all are right that never happens. */
+  | 'badInput';
 
 /** A probe that looks at nothing: what one looks at is overridden. */
 export class Blind implements Probe {

@@ -156,6 +156,7 @@ class TappedLink implements QuorumLink, QuorumLinkHandler {
     const { id, kernel, probe } = this.tapped;
     kernel.note(id, `link with server ${this.peer} is gone: ${reason}`);
     probe.did(id, 'quorumLinkLost');
+    if (reason.startsWith('bad input')) probe.did(id, 'badInput');
     this.handler.closed(reason);
   }
 }

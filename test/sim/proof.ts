@@ -1,20 +1,21 @@
 import { ZabError } from '../../src/model/errors.ts';
-import type { EnsembleOptions } from '../../src/node/api.ts';
 import { Chance } from '../../src/testing/chance.ts';
 import { drawPlan, type WorkloadPlan } from '../../src/testing/clients/plan.ts';
 import { Workload, type WorkloadStatistics } from '../../src/testing/clients/workload.ts';
 import { FAULT_KINDS, type Fault, type FaultMix } from '../../src/testing/faults.ts';
 import { together } from '../../src/testing/finale.ts';
-import { Violation } from '../../src/testing/probe.ts';
+import { Blind, type Deed, Violation } from '../../src/testing/probe.ts';
 import type { RunControl, RunOptions } from '../../src/testing/run.ts';
-import type { SimulatedServer, Simulation } from '../../src/testing/simulation.ts';
+import type { SharedOptions, SimulatedServer, Simulation } from '../../src/testing/simulation.ts';
 import { drawOptions } from '../../src/testing/vary.ts';
 import { QuorumRules } from '../../src/zab/quorum.ts';
+
+const ensembleOf = (seed: number): SharedOptions => drawOptions(seed).ensemble ?? {};
 
 /** The proof of the replica under one seed: a drawn ensemble, clients, faults, then calm. */
 export function proof(seed: number): RunOptions {
   const options = drawOptions(seed);
-  const { tickTime = 2000, initLimit = 10, syncLimit = 5 } = options.ensemble as EnsembleOptions;
+  const { tickTime = 2000, initLimit = 10, syncLimit = 5 } = ensembleOf(seed);
   const servers = (options.servers as readonly SimulatedServer[]).map(({ id }) => id);
   const chance = new Chance(seed, 'proof');
   const duration = chance.between(20, 120) * tickTime;
@@ -73,6 +74,9 @@ async function run(sim: Simulation, control: RunControl, patience: number): Prom
     tickTime: sim.tickTime,
   });
   sim.addProbe(workload.probe);
+  sim.addProbe(new CleanLinks(sim));
+  // A system without durable writes takes a write and a sync.
+  if (new Chance(sim.seed, 'disks').chance(0.2)) for (const id of sim.servers) sim.disk(id).durableWrites = false;
   for (const id of drawPlaces(sim)) sim.spawn(id, (program) => workload.boot(program));
   await sim.advance(control.duration);
   await core(sim, control, patience);
@@ -83,7 +87,30 @@ async function run(sim: Simulation, control: RunControl, patience: number): Prom
   workload.quiet();
   await sim.advance(10 * sim.tickTime);
   await within(sim, patience, 'everybody has the same', () => together(sim));
+  const { containerCheckInterval = 60_000 } = ensembleOf(sim.seed);
+  if (containerCheckInterval < patience / 4)
+    await within(sim, patience, 'empty containers are gone', () => sim.servers.every((id) => isClean(sim, id)));
   return countsOf(workload.finish());
+}
+
+/** NoBadInput: servers that are all right never send what can't be read, wherever the stream is torn. */
+class CleanLinks extends Blind {
+  readonly #sim: Simulation;
+
+  constructor(sim: Simulation) {
+    super();
+    this.#sim = sim;
+  }
+
+  override did(server: number, what: Deed): void {
+    if (what === 'badInput') this.#sim.kernel.fail(new Violation('NoBadInput', `server ${server} can't read what another has sent`));
+  }
+}
+
+/** Whether a server's tree has no container that had children and has none. */
+function isClean(sim: Simulation, id: number): boolean {
+  const tree = sim.treeOf(id);
+  return [...tree.owners.containers].every((slot) => !tree.isCleanable(slot, 0));
 }
 
 /** Many small runs find more than a few large ones: clients pause long enough for about so many calls in a run. */

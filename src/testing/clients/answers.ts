@@ -176,10 +176,25 @@ export class AnswerChecks {
       if (bodies.length !== call.parts.length) return 'the transaction is another';
       for (let i = 0; i < bodies.length; i++) if (!matches(call.parts[i], bodies[i])) return `part ${i} of the transaction is another`;
     }
-    if (call.kind === 'multi') return null;
+    if (call.kind === 'multi') return call.outcome === 'ok' ? this.#multiProblem(call, entry) : null;
     const right = this.#codeOf(call.parts[0], entry.position - 1, call.ids);
     if (right !== call.code) return `the history before it demands ${right ?? 'success'}`;
     return call.outcome === 'ok' ? this.#resultProblem(handle, call, entry) : null;
+  }
+
+  /** The results of a multi, one for each part. A Stat can be told where no other part is about the same znode. */
+  #multiProblem({ parts, answer }: Call, { position }: Entry): string | null {
+    const results = answer.results ?? [];
+    if (results.length !== parts.length) return `it has ${results.length} results`;
+    for (const [i, { type, path }] of parts.entries()) {
+      const result = results[i];
+      if (result.type !== type) return `result ${i} is one of ${result.type}`;
+      if (result.type !== 'setData' || parts.filter((part) => part.path === path).length > 1) continue;
+      const znode = this.#committed.reference.at(path, position);
+      const stat: Stat | null = result.stat;
+      if (znode === null || stat === null || !sameStat(znode, stat)) return `the Stat of part ${i} is another`;
+    }
+    return null;
   }
 
   #resultProblem(handle: Handle, { kind, answer, parts }: Call, entry: Entry): string | null {

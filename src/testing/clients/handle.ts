@@ -18,6 +18,8 @@ import { type Answer, type Call, type CallKind, type CallOutcome, describeCall, 
 
 /** What all handles of a run write to and are checked by. */
 export interface Ledger {
+  /** Simulated ms. */
+  readonly now: () => number;
   readonly history: History;
   readonly committed: CommittedHistory;
   readonly report: (violation: Violation) => void;
@@ -105,6 +107,11 @@ export class Handle {
   readonly key: string;
   /** Simulated ms. */
   readonly openedAt: number;
+  /** The call that opened it: its number, and when it was made. */
+  readonly openedBy: number;
+  readonly askedAt: number;
+  /** When it was connected last, simulated ms. */
+  connectedAt: number;
   state: SessionState;
   /** Writes and syncs that have left the process, in order: each has the next request number (cxid). */
   readonly sent: Call[] = [];
@@ -119,13 +126,17 @@ export class Handle {
   readonly #ledger: Ledger;
   readonly #syncing: Call[] = [];
 
-  constructor(ledger: Ledger, client: string, life: NodeLife, session: Session, openedAt: number, resumedFrom: Frontier | null) {
+  /** @param opening the call that has just opened it */
+  constructor(ledger: Ledger, client: string, life: NodeLife, session: Session, opening: Call, resumedFrom: Frontier | null) {
     this.#ledger = ledger;
     this.client = client;
     this.life = life;
     this.session = session;
     this.key = zxidHex(session.id);
-    this.openedAt = openedAt;
+    this.openedAt = ledger.now();
+    this.connectedAt = this.openedAt;
+    this.openedBy = opening.number;
+    this.askedAt = opening.invokedAt;
     this.state = session.state;
     this.firstCxid = resumedFrom === null ? 0 : null;
     this.seen = resumedFrom ?? { position: 0, by: 'nothing' };
@@ -134,6 +145,7 @@ export class Handle {
       const before = this.state;
       this.state = state;
       if (state === 'suspended') this.connection++;
+      if (state === 'connected') this.connectedAt = ledger.now();
       ledger.stateChanged(this, before);
     });
   }

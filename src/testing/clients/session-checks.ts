@@ -49,11 +49,44 @@ export class SessionChecks {
     if (handles === undefined) this.#handles.set(handle.key, [handle]);
     else handles.push(handle);
     this.#freeSince.delete(handle.key);
+    this.#mustBeOpen(handle);
+  }
+
+  /** A node that shows the end of a session can't have got the leader's word, given behind that end, that the session lives. */
+  #mustBeOpen({ key, life, state, isHeld, client }: Handle): void {
+    const closed = this.#committed.reference.sessions.get(key)?.closed ?? Number.POSITIVE_INFINITY;
+    if (!isHeld || state !== 'connected' || closed > (life.position ?? 0)) return;
+    this.#complain('SessionExpiry', `session 0x${key} of ${client} at server ${life.server} goes on, although it is closed`);
+  }
+
+  settled(handle: Handle, call: Call, calls: readonly Call[]): void {
+    if (call.code === 'SESSION_MOVED') this.#saidMoved(handle, call, calls);
+    else if (call.outcome === 'ok' && call.parts.length > 0) this.#wrote(handle, call);
+  }
+
+  /** Somebody else must have the session by then, or have asked for it. */
+  #saidMoved(handle: Handle, call: Call, calls: readonly Call[]): void {
+    const { key, openedBy, openedAt } = handle;
+    if (this.#handles.get(key)?.some((other) => other !== handle && other.isHeld)) return;
+    const asks = (other: Call): boolean =>
+      other.kind === 'resume' && other.session === key && other.number !== openedBy && other.returnedAt >= openedAt;
+    if (!calls.some(asks)) this.#complain('SessionMoved', `${describeCall(call)}: nobody else has had the session`);
+  }
+
+  /** Who has lost its session to another server can't write: unless it has asked for it again since, as every server does of a new leader. */
+  #wrote(handle: Handle, call: Call): void {
+    for (const other of this.#handles.get(handle.key) ?? []) {
+      if (other.askedAt <= handle.connectedAt || other.openedAt > call.invokedAt) continue;
+      if (!other.isHeld || other.connection > 0) continue;
+      const whose = `${other.client} at server ${other.life.server}`;
+      this.#complain('SessionMoved', `${describeCall(call)}: ${whose} has had the session since ${other.openedAt.toFixed(3)}`);
+    }
   }
 
   /** Whether somebody has a session may have changed. */
   changed(handle: Handle): void {
     const { key } = handle;
+    this.#mustBeOpen(handle);
     const isHeld = this.#handles.get(key)?.some((other) => other.isHeld) ?? false;
     if (isHeld) this.#freeSince.delete(key);
     else if (!this.#freeSince.has(key)) this.#freeSince.set(key, this.#now());
@@ -68,6 +101,19 @@ export class SessionChecks {
     const session = this.#committed.reference.sessions.get(call.session);
     if (session !== undefined && (session.closed ?? Number.POSITIVE_INFINITY) > call.shownAfter) {
       this.#complain('SessionExpiry', `${describeCall(call)}: the session is open`);
+    }
+  }
+
+  /** A node that serves asks its leader for each of its sessions. */
+  #findSuspended(): void {
+    for (const handle of [...this.#handles.values()].flat()) {
+      const { key, client, life, state, isHeld } = handle;
+      const servesFor = this.#now() - Math.max(this.#calmSince, life.servingSince);
+      if (!isHeld || state !== 'suspended' || !life.serving || servesFor <= this.#bounds.answer) continue;
+      this.#complain(
+        'NoHang',
+        `session 0x${key} of ${client} at server ${life.server} is suspended, which has served for ${servesFor} ms of calm`,
+      );
     }
   }
 
@@ -101,6 +147,7 @@ export class SessionChecks {
         `session 0x${key} (timeout ${session.timeout}), which nobody has had for ${Math.round(deadFor)} ms of calm, is still open`,
       );
     }
+    this.#findSuspended();
     for (const call of calls) {
       const life = this.#committed.life(call.server);
       if (call.outcome !== 'open') continue;

@@ -24,7 +24,7 @@ export interface WorkloadOptions {
   readonly tickTime: number;
   /** @default drawn from `chance` */
   readonly plan?: WorkloadPlan;
-  /** @default 100 ticks for an answer, 10 for an expiry, 5 for a sign of life */
+  /** @default 20 ticks for an answer, 10 for an expiry, 5 for a sign of life */
   readonly bounds?: Bounds;
   /** Bound on the search for an order, for each znode. @default 200000 */
   readonly maxSteps?: number;
@@ -65,7 +65,7 @@ interface LeftSession {
  * - SyncedReads and Linearizable: a read behind a sync shows all that was committed before the sync; writes and synced reads of a znode have an order that explains all answers.
  * - ReadsAreCommitted, TreeMatchesHistory, TransactionsMakeSense: what is shown is what the committed transactions make, by rules written a second time.
  * - Watches: each change is told, in order, once, and before it shows.
- * - SessionExpiry and NoHang: sessions end when they should and not before; every call on a node that lives is answered.
+ * - SessionExpiry, SessionMoved and NoHang: sessions end when they should and not before; one server at a time writes for them; every call on a node that lives is answered.
  */
 export class Workload {
   readonly history: History;
@@ -92,17 +92,19 @@ export class Workload {
     const complain = (rule: string, what: string): void => report(new Violation(rule, what));
     this.#committed = new CommittedHistory(now, complain);
     this.#answers = new AnswerChecks(this.#committed, complain);
-    const bounds = options.bounds ?? { answer: 100 * tickTime, expiry: 10 * tickTime, alive: 5 * tickTime };
+    const bounds = options.bounds ?? { answer: 20 * tickTime, expiry: 10 * tickTime, alive: 5 * tickTime };
     this.#sessions = new SessionChecks(this.#committed, complain, now, bounds);
     this.#committed.onEntry = (entry) => this.#sessions.committed(entry);
     this.#committed.onLife = (life, what) => this.#lifeChanged(life, what);
     this.#ledger = {
+      now,
       history: this.history,
       committed: this.#committed,
       report,
       settled: (handle, call) => {
         this.#answers.settled(handle, call);
         this.#watches.caughtUp(handle);
+        this.#sessions.settled(handle, call, this.history.calls);
       },
       stateChanged: (handle, before) => {
         this.#watches.stateChanged(handle, before);
@@ -211,7 +213,11 @@ export class Workload {
       const actions = new Actions(this.#context, program, chance, handle);
       await actions.prepare();
       const calls = chance.between(...this.plan.sessionCalls);
+      const leaves = chance.chance(this.plan.left);
+      // At times somebody else can take the session before this client knows.
+      const early = leaves && chance.chance(0.5) ? chance.below(calls) : calls;
       for (let i = 0; i < calls && handle.isHeld && !this.#isOver(life); i++) {
+        if (i === early) this.#leave(handle);
         const atOnce = chance.chance(this.plan.pipelined) ? chance.between(2, this.plan.pipeline) : 1;
         await Promise.all(Array.from({ length: atOnce }, () => actions.one()));
         await program.sleep(chance.between(...this.plan.pause));
@@ -219,8 +225,11 @@ export class Workload {
         if (handle.state === 'suspended') await program.sleep(chance.between(1, this.#options.tickTime));
       }
       if (!handle.isHeld || this.#isOver(life)) continue;
-      if (chance.chance(this.plan.left)) this.#leave(handle);
-      else await handle.close();
+      if (leaves && early === calls) this.#leave(handle);
+      if (leaves) continue;
+      // What it has begun is done before the end.
+      if (chance.chance(0.3)) for (let i = chance.between(1, 3); i > 0; i--) void actions.one();
+      await handle.close();
     }
   }
 
@@ -263,7 +272,7 @@ export class Workload {
       else this.#left.push(left);
       return null;
     }
-    const handle = new Handle(this.#ledger, client, life, session, this.#options.now(), frontier);
+    const handle = new Handle(this.#ledger, client, life, session, call, frontier);
     if (!committed.reference.sessions.has(handle.key)) {
       this.#context.complain('AcknowledgedWrites', `${describeCall(call)}: session 0x${handle.key} was never created`);
     }
