@@ -1,3 +1,4 @@
+import { QuorumRules } from '../zab/quorum.ts';
 import { Chance } from './chance.ts';
 import { describeFault, type WholeFault } from './faults.ts';
 import type { Simulation } from './simulation.ts';
@@ -215,7 +216,7 @@ export class Nemesis {
   #forget(id: number, ms: number, begin: () => void): boolean {
     const { leader, servers } = this.#sim;
     const allWell = servers.every((other) => this.#sim.isUp(other) && this.#sim.node(other).serving);
-    if (!allWell || leader === undefined || leader === id || this.#lasting.size > 0 || this.#sim.participants.length < 3) return false;
+    if (!allWell || leader === undefined || leader === id || this.#lasting.size > 0 || !this.#canSpare(id)) return false;
     this.#forgetful = id;
     this.#hasForgotten = false;
     const disk = this.#sim.disk(id);
@@ -232,6 +233,13 @@ export class Nemesis {
       this.#sim.restart(id);
     });
     return true;
+  }
+
+  /** Whether the others are a quorum. With weights or groups that can be wrong for a single server of many. */
+  #canSpare(id: number): boolean {
+    const voters = this.#sim.specs.filter((spec) => spec.role !== 'observer');
+    const quorum = new QuorumRules(voters);
+    return quorum.isQuorum(voters.reduce((bits, voter) => (voter.id === id ? bits : bits | quorum.bit(voter.id)), 0));
   }
 
   // ---- network ----

@@ -1,6 +1,6 @@
 import type Long from 'long';
 import type { Txn } from '../../model/records.ts';
-import { compareZxid, zxidHex } from '../../model/zxid.ts';
+import { compareZxid, zxidEquals, zxidHex } from '../../model/zxid.ts';
 import type { Recovered } from '../../seams/storage.ts';
 import type { ZnodeTree } from '../../tree/tree.ts';
 import { decodeTxn } from '../../wire/txn.ts';
@@ -46,9 +46,13 @@ interface OpenLog {
   replaced: ReadonlySet<LogEntry>;
   /** What has come behind a snapshot and goes into the store with it, not as entries of their own; null when none is coming in. */
   behindSnapshot: LogEntry[] | null;
+  /** The snapshot that is about to replace the history; null when none is. */
+  installing: Long | null;
   /** A process has begun and has not read its store yet. */
   isUnread: boolean;
 }
+
+const NONE: ReadonlySet<LogEntry> = new Set();
 
 /**
  * The history that the ensemble has committed, as far as some server has shown it, with the tree that it gives; and where in it each server is. A transaction that became committed without being shown (the
@@ -155,12 +159,18 @@ export class CommittedHistory extends Blind {
   #log(server: number): OpenLog {
     let log = this.#logs.get(server);
     if (log === undefined)
-      this.#logs.set(server, (log = { entries: [], truncated: new Set(), replaced: new Set(), behindSnapshot: null, isUnread: false }));
+      this.#logs.set(
+        server,
+        (log = { entries: [], truncated: NONE, replaced: NONE, behindSnapshot: null, installing: null, isUnread: false }),
+      );
     return log;
   }
 
   override recovered(server: number, found: Recovered): void {
     const log = this.#log(server);
+    // A crash may have left the snapshot in place and nobody to say so.
+    if (log.isUnread && log.installing !== null && zxidEquals(found.snapshotZxid, log.installing)) this.installed(server);
+    log.installing = null;
     // A store that is read again after a truncation is about to get what was appended since.
     if (log.isUnread) log.entries = log.entries.filter((entry) => compareZxid(entry.zxid, found.lastZxid) <= 0);
     log.isUnread = false;
@@ -194,8 +204,13 @@ export class CommittedHistory extends Blind {
     log.entries = log.entries.filter((entry) => !log.truncated.has(entry));
   }
 
+  override installing(server: number, zxid: Long): void {
+    this.#log(server).installing = zxid;
+  }
+
   override installed(server: number): void {
     const log = this.#log(server);
+    log.installing = null;
     log.entries = log.entries.filter((entry) => !log.replaced.has(entry));
   }
 
