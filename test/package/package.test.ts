@@ -121,11 +121,93 @@ test('a CommonJS module can use it', () => {
   expect(node('run.cjs')).toBe('hello NODE_EXISTS object true\n');
 });
 
-test("the README's test on the in-memory network runs as it stands there", () => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8');
-  const blocks = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => match[1]);
-  writeFileSync(join(project, 'readme.mjs'), blocks.find((block) => block.includes('MemoryNetwork')) ?? '');
-  expect(node('readme.mjs')).toBe('hello\n');
+test('the entry for tests takes nothing of Node, directly or by what it imports', () => {
+  const dist = join(installed, 'dist');
+  for (const entry of ['testing/index.js', 'testing/index.cjs']) {
+    const seen = new Set<string>();
+    const visit = (path: string): void => {
+      if (seen.has(path)) return;
+      seen.add(path);
+      const text = readFileSync(path, 'utf8');
+      // The ES build writes double quotes, the CommonJS one single ones.
+      for (const [, es, cjs] of text.matchAll(/(?:^\} from |^import .*|\bimport\()"([^"]+)"|\brequire\('([^']+)'\)/gm)) {
+        const name = es ?? cjs;
+        if (name.startsWith('.')) visit(join(path, '..', name));
+        else expect(['eventemitter3', 'long'], `${path} imports ${name}`).toContain(name);
+      }
+    };
+    visit(join(dist, entry));
+    expect(seen.size).toBeGreaterThan(1);
+  }
+});
+
+// A whole life: a fault, a crash, a session that expires, and a broken rule with its report.
+const simulation = (load: string): string => `${load}
+async function main() {
+  const sim = createSimulation({ seed: 7, observers: 1 });
+  await sim.start();
+  const leader = sim.leader;
+  const session = await sim.openSession(leader === 1 ? 2 : 1);
+  await session.create('/a', 'x');
+  sim.crash(leader, { power: true });
+  await sim.until(() => sim.leader !== undefined && sim.leader !== leader);
+  await sim.start();
+  await sim.node(leader).sync();
+  console.log(sim.node(leader).tree.getData('/a')?.text(), sim.now < 60000);
+  const lines = [];
+  const failed = await explore({
+    seeds: 5,
+    print: (line) => lines.push(line),
+    faults: [{ at: 100, kind: 'crash', servers: [0] }],
+    scenario: async (sim, { duration }) => {
+      const { leader } = sim;
+      sim.always('TheLeaderLives', () => sim.isUp(leader));
+      await sim.advance(duration);
+    },
+  }).catch((error) => error);
+  console.log(failed instanceof ExplorationFailed, failed.result.failure instanceof Violation, failed.message.slice(0, 43), lines.length > 5);
+  try {
+    await sim.openSession(1).then((other) => other.delete('/none'));
+  } catch (error) {
+    console.log(error instanceof ZabError, error.code);
+  }
+}
+main();
+`;
+const SIMULATION = '{ createSimulation, explore, ExplorationFailed, Violation }';
+const SIMULATED = 'x true\ntrue true seed 1 fails, with 1 fault: TheLeaderLives: true\ntrue NO_NODE\n';
+
+test('an ES module can simulate an ensemble', () => {
+  const load = `import { ZabError } from 'zab-ensemble';\nimport ${SIMULATION} from 'zab-ensemble/testing';`;
+  writeFileSync(join(project, 'simulate.mjs'), simulation(load));
+  expect(node('simulate.mjs')).toBe(SIMULATED);
+});
+
+test('a CommonJS module can simulate an ensemble', () => {
+  const load = `const { ZabError } = require('zab-ensemble');\nconst ${SIMULATION} = require('zab-ensemble/testing');`;
+  writeFileSync(join(project, 'simulate.cjs'), simulation(load));
+  expect(node('simulate.cjs')).toBe(SIMULATED);
+});
+
+test("the README's tests run as they stand there, as TypeScript and as plain JavaScript", () => {
+  const readme = readFileSync(join(installed, 'README.md'), 'utf8');
+  const blocks = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => match[1]).filter((block) => block.includes("'vitest'"));
+  expect(blocks.length).toBe(3);
+  symlinkSync(join(root, 'node_modules', 'vitest'), join(project, 'node_modules', 'vitest'));
+  writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
+  blocks.forEach((block, i) => {
+    writeFileSync(join(project, `readme-${i}.test.ts`), block);
+    // What is left without types is the same text, if there are none in it.
+    if (!/\btype |: Promise</.test(block)) writeFileSync(join(project, `readme-${i}.test.js`), block);
+  });
+  const report = JSON.parse(node(join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--root', project, '--reporter=json')) as {
+    numPassedTests: number;
+    numFailedTests: number;
+    testResults: { name: string }[];
+  };
+  expect([report.numFailedTests, report.testResults.length]).toEqual([0, 5]);
+  expect(report.numPassedTests).toBeGreaterThan(20);
+  rmSync(join(project, 'package.json'));
 });
 
 test('a TypeScript project can use its types, by either module system', () => {
@@ -138,8 +220,26 @@ export async function use(session: Session): Promise<Stat | undefined> {
   return code === undefined ? node.tree.exists('/a') : (await session.setData('/a', null));
 }
 `;
+  const tests = `import type { EnsembleNode } from 'zab-ensemble';
+import { createSimulation, explore, type Fault, type Probe, type Program, replay, type RunOptions, type RunResult, type Simulation, Violation } from 'zab-ensemble/testing';
+const work = async ({ node, chance, note }: Program): Promise<void> => note(node.role + chance.between(1, 2));
+const plan: Fault[] = [{ at: 0, kind: 'pause', servers: [0] }];
+const probe: Partial<Probe> = { applied: (server, { header }, tree) => void [server.toFixed(), header.zxid, tree.nodeCount], died: (server) => server };
+const options: RunOptions = { faults: plan, simulation: { ensemble: { tickTime: 100 } }, scenario: async (sim: Simulation) => sim.spawn(1, work) };
+export async function test(): Promise<RunResult> {
+  using sim = createSimulation({ seed: 1 });
+  sim.addProbe(probe);
+  const node: EnsembleNode = sim.node(1);
+  await sim.run(() => node.closed);
+  await explore({ ...options, seeds: [1, 2] }).catch((error: unknown) => error instanceof Violation && error.rule);
+  return replay(1, options);
+}
+`;
   for (const name of ['use.mts', 'use.cts']) writeFileSync(join(project, name), text);
+  for (const name of ['tests.mts', 'tests.cts']) writeFileSync(join(project, name), tests);
   const bad = "import { createEnsembleNode } from 'zab-ensemble';\ncreateEnsembleNode({ id: 'one' });\n";
+  const badFault =
+    "import { runSeed } from 'zab-ensemble/testing';\nrunSeed(1, { scenario: async () => {}, faults: [{ at: 1, kind: 'crush', servers: [1] }] });\n";
   const check = (...names: string[]): string =>
     tool(
       'tsc',
@@ -155,7 +255,9 @@ export async function use(session: Session): Promise<Stat | undefined> {
       'node',
       ...names,
     );
-  expect(check('use.mts', 'use.cts')).toBe('');
+  expect(check('use.mts', 'use.cts', 'tests.mts', 'tests.cts')).toBe('');
   writeFileSync(join(project, 'bad.mts'), bad);
+  expect(() => check('bad.mts')).toThrow();
+  writeFileSync(join(project, 'bad.mts'), badFault);
   expect(() => check('bad.mts')).toThrow();
 });
