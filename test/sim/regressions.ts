@@ -12,4 +12,7 @@ export const regressions: readonly Regression[] = [
   { seed: 20365, found: 'entries behind a snapshot were not known to be committed' },
   { seed: 30049, found: 'what was appended while a store was read again behind a truncation was lost from the books' },
   { seed: 40380, found: 'the protocol’s time went back after a stall, so heartbeats stopped and sessions that lived were expired' },
+  { seed: 60685, found: 'a disk was let loose that every quorum of a hierarchical ensemble needs' },
+  { seed: 60410, found: 'a snapshot that a crash left in place without a word was unknown to the books' },
+  { seed: 60196, found: 'a question for a session came to the leader long after whoever asked had given up' },
 ];

@@ -64,12 +64,12 @@ export class SessionChecks {
     else if (call.outcome === 'ok' && call.parts.length > 0) this.#wrote(handle, call);
   }
 
-  /** Somebody else must have the session by then, or have asked for it. */
+  /** Somebody else must have had the session, or have asked for it: perhaps long ago, since a question can be under way longer than whoever asked it waits. */
   #saidMoved(handle: Handle, call: Call, calls: readonly Call[]): void {
-    const { key, openedBy, openedAt } = handle;
-    if (this.#handles.get(key)?.some((other) => other !== handle && other.isHeld)) return;
+    const { key, openedBy } = handle;
+    if (this.#handles.get(key)?.some((other) => other !== handle)) return;
     const asks = (other: Call): boolean =>
-      other.kind === 'resume' && other.session === key && other.number !== openedBy && other.returnedAt >= openedAt;
+      other.kind === 'resume' && other.session === key && other.number !== openedBy && other.outcome !== 'not-sent';
     if (!calls.some(asks)) this.#complain('SessionMoved', `${describeCall(call)}: nobody else has had the session`);
   }
 
