@@ -130,7 +130,7 @@ test('the entry for tests takes nothing of Node, directly or by what it imports'
       seen.add(path);
       const text = readFileSync(path, 'utf8');
       // The ES build writes double quotes, the CommonJS one single ones.
-      for (const [, es, cjs] of text.matchAll(/(?:^\} from |^import .*|\bimport\()"([^"]+)"|\brequire\('([^']+)'\)/gm)) {
+      for (const [, es, cjs] of text.matchAll(/^(?:\} from |import [^"\n]*)"([^"\n]+)"|\brequire\('([^'\n]+)'\)/gm)) {
         const name = es ?? cjs;
         if (name.startsWith('.')) visit(join(path, '..', name));
         else expect(['eventemitter3', 'long'], `${path} imports ${name}`).toContain(name);
