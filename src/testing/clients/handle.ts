@@ -112,6 +112,8 @@ export class Handle {
   readonly askedAt: number;
   /** When it was connected last, simulated ms. */
   connectedAt: number;
+  /** Until when it was held; Infinity while it is. */
+  heldUntil = Number.POSITIVE_INFINITY;
   state: SessionState;
   /** Writes and syncs that have left the process, in order: each has the next request number (cxid). */
   readonly sent: Call[] = [];

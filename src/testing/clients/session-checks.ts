@@ -64,12 +64,16 @@ export class SessionChecks {
     else if (call.outcome === 'ok' && call.parts.length > 0) this.#wrote(handle, call);
   }
 
-  /** Somebody else must have had the session, or have asked for it: perhaps long ago, since a question can be under way longer than whoever asked it waits. */
+  /**
+   * Somebody else must have the session by then, or have asked for it. A word of one that is dead may still be on its way and take the session: so this is asked only
+   * of sessions that were taken over in calm, from somebody who was gone before.
+   */
   #saidMoved(handle: Handle, call: Call, calls: readonly Call[]): void {
-    const { key, openedBy } = handle;
-    if (this.#handles.get(key)?.some((other) => other !== handle)) return;
-    const asks = (other: Call): boolean =>
-      other.kind === 'resume' && other.session === key && other.number !== openedBy && other.outcome !== 'not-sent';
+    const { key, openedBy, askedAt } = handle;
+    const since = this.#calmSince + this.#bounds.alive;
+    if (askedAt < since || this.#handles.get(key)?.some((other) => other !== handle && (other.isHeld || other.heldUntil > since))) return;
+    const asks = ({ kind, session, number, returnedAt }: Call): boolean =>
+      kind === 'resume' && session === key && number !== openedBy && returnedAt >= askedAt;
     if (!calls.some(asks)) this.#complain('SessionMoved', `${describeCall(call)}: nobody else has had the session`);
   }
 
@@ -87,13 +91,14 @@ export class SessionChecks {
   changed(handle: Handle): void {
     const { key } = handle;
     this.#mustBeOpen(handle);
+    if (!handle.isHeld) handle.heldUntil = Math.min(handle.heldUntil, this.#now());
     const isHeld = this.#handles.get(key)?.some((other) => other.isHeld) ?? false;
     if (isHeld) this.#freeSince.delete(key);
     else if (!this.#freeSince.has(key)) this.#freeSince.set(key, this.#now());
   }
 
   lifeEnded(): void {
-    for (const handles of this.#handles.values()) this.changed(handles[0]);
+    for (const handle of [...this.#handles.values()].flat()) this.changed(handle);
   }
 
   /** Whoever wanted to go on with a session was told that it has expired: so it must have been closed by then. */
