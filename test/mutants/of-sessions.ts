@@ -104,14 +104,6 @@ export const sessionMutants: readonly Mutant[] = [
     seeds: 60,
   },
   {
-    name: 'a sync is answered before the writes before it',
-    why: 'answers come in the order of the calls',
-    file: 'src/node/call-queue.ts',
-    find: '      call.done = true;\n',
-    replace: '      call.done = true;\n      call.succeed(undefined);\n',
-    seeds: 60,
-  },
-  {
     name: 'reads behind a write are forgotten',
     why: 'every call is answered',
     file: 'src/node/call-queue.ts',

@@ -17,14 +17,6 @@ export const storageMutants: readonly Mutant[] = [
     seeds: 60,
   },
   {
-    name: 'no fsync of large appends',
-    why: 'what is called durable survives a power loss',
-    file: writer,
-    find: '      if (!file.file.durableWrites) yield* file.sync();\n    }\n  }',
-    replace: '    }\n  }',
-    seeds: 60,
-  },
-  {
     name: 'no fsync of snapshots',
     why: 'a snapshot gets its name when it is durable',
     file: snapshots,

@@ -1,6 +1,5 @@
 import type { Mutant } from './mutant.ts';
 
-const election = 'src/transport/tcp-election.ts';
 const quorum = 'src/transport/tcp-quorum.ts';
 
 /** Faults in what carries the messages. */
@@ -36,49 +35,6 @@ export const transportMutants: readonly Mutant[] = [
     find: `    this.#connected = true;
     this.#flush();`,
     replace: '    this.#connected = true;',
-    seeds: 60,
-  },
-  {
-    name: 'a replaced election link still delivers',
-    why: 'what comes over an old link is old',
-    file: election,
-    find: '    if (peer.link !== connection) return;\n    // It talks',
-    replace: '    // It talks',
-    seeds: 60,
-  },
-  {
-    name: 'an old vote keeps a newer one from leaving',
-    why: 'the newest message wins',
-    file: election,
-    find: '    peer.waiting = message;\n',
-    replace: '    peer.waiting ??= message;\n',
-    seeds: 60,
-  },
-  {
-    name: 'a new election link is silent',
-    why: 'the last vote is sent again when a link comes up',
-    file: election,
-    find: '    peer.waiting ??= peer.last;\n',
-    replace: '',
-    seeds: 60,
-  },
-  {
-    name: 'a lost election link is not told',
-    why: 'the vote of a server whose link went down is dropped (fault 3109)',
-    file: election,
-    find: `    this.#drop(peer, reason);
-    this.#retryLater(peer);`,
-    replace: `    peer.link = null;
-    this.#retryLater(peer);`,
-    seeds: 60,
-  },
-  {
-    name: 'a broken link is not made again',
-    why: 'a link that somebody wants is made again',
-    file: election,
-    find: `    this.#drop(peer, reason);
-    this.#retryLater(peer);`,
-    replace: '    this.#drop(peer, reason);',
     seeds: 60,
   },
 ];

@@ -2,7 +2,7 @@ import { ZabError } from '../../src/model/errors.ts';
 import { Chance } from '../../src/testing/chance.ts';
 import { drawPlan, type WorkloadPlan } from '../../src/testing/clients/plan.ts';
 import { Workload, type WorkloadStatistics } from '../../src/testing/clients/workload.ts';
-import { FAULT_KINDS, type Fault, type FaultMix } from '../../src/testing/faults.ts';
+import { FAULT_KINDS, type Fault, type FaultKind, type FaultMix } from '../../src/testing/faults.ts';
 import { together } from '../../src/testing/finale.ts';
 import { Blind, type Deed, Violation } from '../../src/testing/probe.ts';
 import type { RunControl, RunOptions } from '../../src/testing/run.ts';
@@ -45,9 +45,10 @@ function drawMix(chance: Chance, tickTime: number): FaultMix | false {
 function drawDepositions(chance: Chance, duration: number, servers: readonly number[], tickTime: number, syncLimit: number): Fault[] {
   const faults: Fault[] = [];
   const fault = { servers: [0], amount: 0, how: '' };
+  const kinds = chance.pick<FaultKind[]>([['isolate'], ['pause'], ['isolate', 'pause']]);
   for (let at = 4 * tickTime; at < duration; at += chance.between(10, 20) * tickTime) {
     const ms = chance.between(syncLimit + 1, syncLimit + 6) * tickTime;
-    faults.push({ ...fault, at, kind: chance.pick(['isolate', 'isolate', 'pause']), ms });
+    faults.push({ ...fault, at, kind: chance.pick(kinds), ms });
     if (chance.chance(0.3)) faults.push({ ...fault, at: at + chance.pick([9 * tickTime, ms]), kind: 'crash', ms: tickTime });
     if (!chance.chance(0.5)) continue;
     // It writes its two epochs in ten steps, and then what clients ask for.
@@ -76,7 +77,7 @@ async function run(sim: Simulation, control: RunControl, patience: number): Prom
   sim.addProbe(workload.probe);
   sim.addProbe(new CleanLinks(sim));
   // A system without durable writes takes a write and a sync.
-  if (new Chance(sim.seed, 'disks').chance(0.2)) for (const id of sim.servers) sim.disk(id).durableWrites = false;
+  if (new Chance(sim.seed, 'disks').chance(0.3)) for (const id of sim.servers) sim.disk(id).durableWrites = false;
   for (const id of drawPlaces(sim)) sim.spawn(id, (program) => workload.boot(program));
   await sim.advance(control.duration);
   await core(sim, control, patience);

@@ -257,7 +257,12 @@ export class Actions {
   #owner(): WatchOwner {
     const handle = this.#handle;
     const { life, client, key } = handle;
-    return { life, name: `${client} at server ${life.server}, session 0x${key},`, isOpen: () => handle.state === 'connected' };
+    return {
+      life,
+      name: `${client} at server ${life.server}, session 0x${key},`,
+      isOpen: () => handle.state === 'connected',
+      isHeldBack: () => handle.session.state === 'suspended',
+    };
   }
 
   #watch(): null {

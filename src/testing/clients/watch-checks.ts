@@ -19,6 +19,8 @@ export interface WatchOwner {
   readonly name: string;
   /** Whether events come without delay, in the turn of the change; otherwise they are kept back. */
   isOpen(): boolean;
+  /** Whether nothing may be told now: the session waits for the leader's word that it lives. */
+  isHeldBack(): boolean;
 }
 
 const describe = (event: TreeEvent & { zxid: Long }): string => `${event.type} ${event.path} at 0x${zxidHex(event.zxid)}`;
@@ -55,6 +57,7 @@ export class PersistentCheck {
   readonly deliver = (event: WatchEvent): void => {
     this.told++;
     if (this.over) return this.#complain('Watches', `${this.name} was told ${describe(event)} after its end`);
+    if (this.owner.isHeldBack()) this.#complain('Watches', `${this.name} was told ${describe(event)} while its session is suspended`);
     const due = this.#due[0];
     const index = due === undefined || !zxidEquals(due.zxid, event.zxid) ? -1 : place(due, event);
     if (index < 0) {
@@ -222,6 +225,7 @@ export class OneShotCheck {
     if (this.over || this.#told !== null) {
       return this.#complain('Watches', `${this.#name} was told ${describe(event)} ${this.over ? 'after its end' : 'again'}`);
     }
+    if (this.#owner.isHeldBack()) this.#complain('Watches', `${this.#name} was told ${describe(event)} while its session is suspended`);
     this.#told = event;
     if (this.#set) this.#verify(event);
   };

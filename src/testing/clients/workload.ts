@@ -195,7 +195,7 @@ export class Workload {
 
   #watchNode({ node, server }: Program, life: NodeLife): void {
     // A node that is being stopped tells nothing any more.
-    const owner = { life, name: `node ${server}`, isOpen: () => life.serving && node.serving };
+    const owner = { life, name: `node ${server}`, isOpen: () => life.serving && node.serving, isHeldBack: () => false };
     const check = new PersistentCheck(this.#committed, this.#context.complain, owner, '/', true);
     this.#watches.addNode(check);
     node.watch('/', check.deliver, { recursive: true });
