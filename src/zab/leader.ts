@@ -18,7 +18,7 @@ import type { LogEntry } from './entry.ts';
 import { LeadershipConfirmation } from './leadership-confirmation.ts';
 import { LearnerHandle } from './learner-handle.ts';
 import type { AckEpochMessage, LearnerInfoMessage, PingMessage, QuorumMessage, RevalidateMessage } from './messages.ts';
-import { LAST_EPOCH, Packet, PROTOCOL_VERSION } from './messages.ts';
+import { EPOCH_LEAP, LAST_EPOCH, Packet, PROTOCOL_VERSION } from './messages.ts';
 import type { LinkToken } from './outbox.ts';
 import type { VoterSet } from './quorum.ts';
 import { planSync } from './sync-plan.ts';
@@ -258,6 +258,9 @@ export class Leader {
     if (isParticipant !== config.quorum.isVoter(m.serverId))
       return this.#drop(handle, `server ${m.serverId} has another role in our configuration`);
     if (compareZxid(m.configVersion, makeZxid(0, 0)) > 0) return this.#drop(handle, 'it knows a newer configuration');
+    const acceptedEpoch = epochOf(m.zxid);
+    const reachable = Math.min(Math.max(this.#ctx.history.promisedEpoch, this.#epoch) + EPOCH_LEAP, LAST_EPOCH - 1);
+    if (acceptedEpoch > reachable) return this.#drop(handle, `nobody accepts epoch ${acceptedEpoch} here`);
     for (const other of this.#handles.values()) {
       if (other !== handle && other.serverId === m.serverId) this.#drop(other, `server ${m.serverId} has connected again`);
     }
@@ -265,8 +268,7 @@ export class Leader {
     handle.serverId = m.serverId;
     handle.isParticipant = isParticipant;
     handle.bit = config.quorum.bit(m.serverId);
-    handle.acceptedEpoch = epochOf(m.zxid);
-    if (handle.acceptedEpoch >= LAST_EPOCH) return this.#drop(handle, `it has accepted epoch ${handle.acceptedEpoch}, the last one`);
+    handle.acceptedEpoch = acceptedEpoch;
     if (this.#phase === 'discovery') return this.#discover();
     this.#leaderInfo(handle);
   }

@@ -34,6 +34,9 @@ export const PROTOCOL_VERSION = 0x10000;
 /** ZooKeeper keeps epochs in 31 bits: a later one could not be written down by everybody. */
 export const LAST_EPOCH = 0x7fffffff;
 
+/** Nobody can have got so far ahead of the others by elections: a stranger who says so would use up the epochs that are left. */
+export const EPOCH_LEAP = 0x100000;
+
 /** A session that was active on a learner since its last PING reply; `timeout` in ms. */
 export interface SessionTouch {
   readonly sessionId: Long;

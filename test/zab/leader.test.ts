@@ -51,6 +51,7 @@ describe('discovery', () => {
     ['an old protocol', { protocolVersion: 0 }],
     ['a newer configuration', { configVersion: z(0, 1) }],
     ['an epoch after which there is none', { zxid: z(LAST_EPOCH, 0) }],
+    ['an epoch that nobody can have reached', { zxid: z(0x200000, 0) }],
   ])('refuses %s, and nobody else suffers', (_name, odd) => {
     const message = {
       type: Packet.FOLLOWERINFO,
