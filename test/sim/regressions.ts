@@ -15,4 +15,5 @@ export const regressions: readonly Regression[] = [
   { seed: 60685, found: 'a disk was let loose that every quorum of a hierarchical ensemble needs' },
   { seed: 60410, found: 'a snapshot that a crash left in place without a word was unknown to the books' },
   { seed: 60196, found: 'a question for a session came to the leader long after whoever asked had given up' },
+  { seed: 1795389966098, found: 'a client that gave up to go on with a session had put its expiry off all the same' },
 ];

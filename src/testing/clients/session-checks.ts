@@ -145,7 +145,7 @@ export class SessionChecks {
     for (const [key, session] of this.#committed.reference.sessions) {
       const freeSince = this.#freeSince.get(key);
       if (session.closed !== null || freeSince === undefined) continue;
-      const deadFor = now - Math.max(freeSince, this.#calmSince);
+      const deadFor = now - Math.max(freeSince, this.#calmSince, lastAskedFor(key, calls));
       if (deadFor <= session.timeout + this.#bounds.expiry) continue;
       this.#complain(
         'SessionExpiry',
@@ -164,4 +164,14 @@ export class SessionChecks {
       if (openFor > this.#bounds.answer) this.#complain('NoHang', `${describeCall(call)} waits for ${Math.round(openFor)} ms of calm`);
     }
   }
+}
+
+/** When somebody has last wanted to go on with a session, whatever became of it: the question alone is a word of life to the leader. */
+function lastAskedFor(key: string, calls: readonly Call[]): number {
+  let last = Number.NEGATIVE_INFINITY;
+  for (const { kind, session, outcome, invokedAt, returnedAt } of calls) {
+    if (kind !== 'resume' || session !== key || outcome === 'not-sent') continue;
+    last = Math.max(last, Number.isFinite(returnedAt) ? returnedAt : invokedAt);
+  }
+  return last;
 }
