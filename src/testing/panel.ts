@@ -18,6 +18,7 @@ export class Panel implements Probe {
 
   readonly booted: Probe['booted'] = (...args) => this.#tell('booted', ...args);
   readonly died: Probe['died'] = (...args) => this.#tell('died', ...args);
+  readonly stopping: Probe['stopping'] = (...args) => this.#tell('stopping', ...args);
   readonly stopped: Probe['stopped'] = (...args) => this.#tell('stopped', ...args);
   readonly recovered: Probe['recovered'] = (...args) => this.#tell('recovered', ...args);
   readonly appending: Probe['appending'] = (...args) => this.#tell('appending', ...args);

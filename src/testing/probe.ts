@@ -15,6 +15,8 @@ export interface Probe {
   booted(server: number): void;
   /** The process crashed; what its disk has not made durable may be gone. */
   died(server: number): void;
+  /** The node is asked to stop: from now on it tells its users nothing more, though it may still apply what comes in this turn. */
+  stopping(server: number): void;
   /** The node has stopped in good order, or by an error of its own, and has released everything. */
   stopped(server: number, error: Error | null): void;
 
@@ -68,6 +70,7 @@ export type Deed =
 export class Blind implements Probe {
   booted(_server: number): void {}
   died(_server: number): void {}
+  stopping(_server: number): void {}
   stopped(_server: number, _error: Error | null): void {}
   recovered(_server: number, _found: Recovered): void {}
   appending(_server: number, _entries: readonly LogEntry[]): void {}

@@ -332,7 +332,10 @@ export class Simulation implements Disposable {
   /** Stops the node in good order; with `node: true` the process goes on and {@link restart} starts a node in it, otherwise it ends. */
   async stop(id: number, options: { node?: boolean } = {}): Promise<void> {
     const server = this.#server(id);
-    if (server.node !== null) await this.node(id).stop();
+    if (server.node !== null) {
+      this.#probes.stopping(id);
+      await this.node(id).stop();
+    }
     if (!options.node) this.crash(id);
   }
 

@@ -135,6 +135,10 @@ export class CommittedHistory extends Blind {
     this.#end(server);
   }
 
+  override stopping(server: number): void {
+    this.#end(server);
+  }
+
   override stopped(server: number): void {
     this.#end(server);
   }
