@@ -1,5 +1,6 @@
 import { QuorumRules } from '../zab/quorum.ts';
 import { Chance } from './chance.ts';
+import type { DiskLatency } from './disk.ts';
 import { describeFault, type WholeFault } from './faults.ts';
 import type { Simulation } from './simulation.ts';
 
@@ -21,6 +22,8 @@ export class Nemesis {
   readonly #chance: Chance;
   /** Ends what lasts, and how many ms are left for it. */
   readonly #lasting = new Set<() => void>();
+  /** How fast disks are that were slowed. */
+  readonly #latencies = new Map<number, DiskLatency>();
   /** Servers that must not be started now: a fault keeps them down. */
   readonly #down = new Set<number>();
   /** The server whose disk has forgotten something and that is not whole again. */
@@ -187,10 +190,12 @@ export class Nemesis {
     const disk = this.#sim.disk(id);
     switch (kind) {
       case 'slowDisk': {
-        const { latency } = disk;
-        disk.latency = { cached: latency.cached, durable: [latency.durable[0], Math.max(latency.durable[0], amount)] };
+        // Two at a time must not take the slowness of each other for the disk's own.
+        const own = this.#latencies.get(id) ?? disk.latency;
+        this.#latencies.set(id, own);
+        disk.latency = { cached: own.cached, durable: [own.durable[0], Math.max(own.durable[0], amount)] };
         this.#last(ms, () => {
-          disk.latency = latency;
+          disk.latency = own;
         });
         return true;
       }
