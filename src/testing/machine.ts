@@ -91,7 +91,8 @@ export class Machine implements Owner {
     now: () => this.#now(),
     wall: () => Math.floor(WALL_EPOCH + this.#now() + this.#wallOffset),
     setTimer: (ms, fn): TimerHandle => {
-      const wait = Math.max(0, ms);
+      // A wait too short to move the time at all would have run out before it had begun.
+      const wait = ms > 0 ? Math.max(ms, SHORTEST_WAIT) : 0;
       const timer: Timer = { due: this.#now() + wait, fn, event: null };
       if (!this.#isDead) this.#arm(timer, wait);
       return timer;

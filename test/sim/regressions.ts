@@ -18,4 +18,5 @@ export const regressions: readonly Regression[] = [
   { seed: 1795389966098, found: 'a client that gave up to go on with a session had put its expiry off all the same' },
   { seed: 1795390174243, found: 'what a node applies in the turn in which it is stopped was expected to be told' },
   { seed: 1795390808507, found: 'a disk that was slowed twice at a time stayed slow' },
+  { seed: 1795390808760, found: 'a timer too short to move simulated time ran out without end' },
 ];
