@@ -206,14 +206,6 @@ export const protocolMutants: readonly Mutant[] = [
     seeds: 60,
   },
   {
-    name: 'ACKs over an earlier link still count',
-    why: 'what was acknowledged before a new synchronisation may be cut off by it',
-    file: leader,
-    find: '    for (const proposal of this.#outstanding) proposal.acks &= ~handle.bit;\n',
-    replace: '',
-    seeds: 60,
-  },
-  {
     name: 'a follower applies what is not committed',
     why: 'only what a quorum has is delivered',
     file: learner,
@@ -275,16 +267,6 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/zab/leadership-confirmation.ts',
     find: 'round: this.#round + 1 }',
     replace: 'round: this.#round }',
-    seeds: 60,
-  },
-  {
-    name: 'a PONG confirms the latest PING',
-    why: 'a PONG answers the oldest PING that has no answer',
-    file: 'src/zab/learner-handle.ts',
-    find: 'this.confirmedRound = this.#pingRounds.shift() ?? this.confirmedRound;',
-    replace: `const rounds = this.#pingRounds;
-    if (rounds.length > 0) this.confirmedRound = rounds.at(rounds.length - 1);
-    rounds.shift();`,
     seeds: 60,
   },
 ];

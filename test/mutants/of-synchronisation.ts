@@ -39,14 +39,6 @@ export const synchronisationMutants: readonly Mutant[] = [
     seeds: 60,
   },
   {
-    name: 'TRUNC to an unknown point is tried again for ever',
-    why: 'a learner that can’t cut asks for a snapshot',
-    file: learner,
-    find: '      history.wantsSnapshot = true;\n',
-    replace: '',
-    seeds: 60,
-  },
-  {
     name: 'DIFF ends at the commit line of a new leader',
     why: 'all of a new leader’s log is its history, committed or not',
     file: leader,
@@ -104,14 +96,6 @@ export const synchronisationMutants: readonly Mutant[] = [
     find: `    out.act({ kind: 'streamSnapshot', link: handle.link });
     handle.hold();`,
     replace: "    out.act({ kind: 'streamSnapshot', link: handle.link });",
-    seeds: 60,
-  },
-  {
-    name: 'a snapshot takes effect before NEWLEADER',
-    why: 'a commit may rest on what it would replace (fault 3642)',
-    file: learner,
-    find: 'this.#received = { zxid: this.#commitLine, last: this.#commitLine, entries: [] };',
-    replace: 'this.#adopt({ zxid: this.#commitLine, last: this.#commitLine, entries: [] });',
     seeds: 60,
   },
   {

@@ -48,14 +48,6 @@ export const treeMutants: readonly Mutant[] = [
     seeds: 60,
   },
   {
-    name: 'a multi’s setData answers with another Stat',
-    why: 'the result of each part (PROTOCOL 3.3)',
-    file: tree,
-    find: '    this.#touched = 0;\n    switch',
-    replace: '    switch',
-    seeds: 60,
-  },
-  {
     name: 'versions are not checked',
     why: 'setData, delete and check are conditional (PROTOCOL 7)',
     file: prepare,
@@ -211,20 +203,6 @@ export const treeMutants: readonly Mutant[] = [
     find: 'dataSet(table.page(slot), table.at(slot), body.version, header.zxid, header.time);',
     replace:
       'dataSet(table.page(slot), table.at(slot), statOf(table.page(slot), table.at(slot), 0, 0).version + 1, header.zxid, header.time);',
-    seeds: 60,
-  },
-  {
-    name: 'Stat on replay: pzxid needs the child to be there',
-    why: 'a fuzzy snapshot may have the parent of before and not the child (fault 3145)',
-    file: tree,
-    find: `    childDeleted(table.page(parent), table.at(parent), zxid);
-    this.redigest(parent);
-    const slot = table.find(path);
-    if (slot === 0) return Err.noNode;`,
-    replace: `    const slot = table.find(path);
-    if (slot === 0) return Err.noNode;
-    childDeleted(table.page(parent), table.at(parent), zxid);
-    this.redigest(parent);`,
     seeds: 60,
   },
   {
