@@ -11,7 +11,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/node/replica.ts',
     find: 'next !== undefined && next.seq <= this.#durableSeq',
     replace: 'next !== undefined',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'acknowledge before fsync: a proposal',
@@ -19,7 +19,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: learner,
     find: 'this.ctx.out.sendDurable(this.link, { type: Packet.ACK, zxid: entry.zxid })',
     replace: 'this.ctx.out.send(this.link, { type: Packet.ACK, zxid: entry.zxid })',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'acknowledge before fsync: NEWLEADER',
@@ -27,7 +27,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: learner,
     find: 'out.sendDurable(this.link, { type: Packet.ACK, zxid });',
     replace: 'out.send(this.link, { type: Packet.ACK, zxid });',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'acknowledge before fsync: ACKEPOCH',
@@ -35,7 +35,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: learner,
     find: 'out.sendDurable(this.link, { type: Packet.ACKEPOCH',
     replace: 'out.send(this.link, { type: Packet.ACKEPOCH',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'acknowledge before fsync: LEADERINFO',
@@ -43,7 +43,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: 'else this.#ctx.out.sendDurable(handle.link, message);',
     replace: 'else this.#ctx.out.send(handle.link, message);',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'the leader counts itself before its disk has it',
@@ -51,7 +51,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: 'seq: out.append(entry), acks: 0 }',
     replace: 'seq: out.append(entry), acks: this.#self }',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'the leader counts its own ACK of NEWLEADER at once',
@@ -59,7 +59,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: 'this.#durableSeq >= this.#newLeaderSeq ? this.#self : 0',
     replace: 'this.#self',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'acceptedEpoch is not persisted',
@@ -67,7 +67,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: learner,
     find: '      out.setAcceptedEpoch(epoch);\n',
     replace: '      history.acceptedEpoch = epoch;\n',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'acceptedEpoch: memory before disk',
@@ -79,7 +79,7 @@ export const protocolMutants: readonly Mutant[] = [
         });`,
     replace: `        history.acceptedEpoch = op.epoch;
         return storage.setAcceptedEpoch(op.epoch, done);`,
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'currentEpoch before the snapshot',
@@ -91,7 +91,7 @@ export const protocolMutants: readonly Mutant[] = [
     replace: `    out.setCurrentEpoch(this.#epoch);
     if (this.#received !== null) this.#adopt(this.#received);
     this.#received = null;`,
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'currentEpoch before the log',
@@ -99,7 +99,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/zab/outbox.ts',
     find: "this.persist.push({ kind: 'currentEpoch', epoch, seq: ++this.seq });",
     replace: "this.persist.unshift({ kind: 'currentEpoch', epoch, seq: ++this.seq });",
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'votes: the epoch is ignored',
@@ -107,7 +107,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/zab/vote.ts',
     find: '  if (a.peerEpoch !== b.peerEpoch) return a.peerEpoch - b.peerEpoch;\n',
     replace: '',
-    seeds: 60,
+    seeds: 15,
   },
   {
     name: 'votes: the zxid is ignored',
@@ -115,7 +115,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/zab/vote.ts',
     find: 'compareZxid(a.zxid, b.zxid) || a.leader - b.leader',
     replace: 'a.leader - b.leader',
-    seeds: 60,
+    seeds: 15,
   },
   {
     name: 'basic election: what is claimed ignores the epoch',
@@ -123,7 +123,8 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/zab/basic-election.ts',
     find: 'return maxZxid(history.lastLogged, makeZxid(history.reachedEpoch, 0));',
     replace: 'return history.lastLogged;',
-    seeds: 60,
+    seeds: 195,
+    from: 60,
   },
   {
     name: 'the epoch is not raised',
@@ -131,7 +132,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: 'this.#epoch = highest + 1;',
     replace: 'this.#epoch = Math.max(1, highest);',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'whoever has accepted the epoch before promises it again',
@@ -139,7 +140,8 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: "h.phase !== 'epochAcked' || h.currentEpoch === -1",
     replace: "h.phase !== 'epochAcked'",
-    seeds: 60,
+    seeds: 300,
+    from: 95,
   },
   {
     name: 'a leader without a quorum of ACKEPOCH',
@@ -147,7 +149,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: 'if (!config.quorum.isQuorum(this.#promised)) return;',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a leader without a quorum of ACKs of NEWLEADER',
@@ -155,7 +157,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: 'if (!config.quorum.isQuorum(acked)) return;',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a quorum is half of the votes',
@@ -163,7 +165,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/zab/quorum.ts',
     find: 'popCount(set) * 2 > this.ids.length',
     replace: 'popCount(set) * 2 >= this.ids.length',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a quorum is half of the groups',
@@ -171,7 +173,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/zab/quorum.ts',
     find: 'groups > Math.floor(this.#groups.length / 2)',
     replace: 'groups >= Math.floor(this.#groups.length / 2)',
-    seeds: 60,
+    seeds: 30,
   },
   {
     name: 'weights are ignored',
@@ -179,7 +181,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/zab/quorum.ts',
     find: 'if (weight > group.need) groups++;',
     replace: 'if (weight > 0) groups++;',
-    seeds: 60,
+    seeds: 30,
   },
   {
     name: 'observers count',
@@ -187,7 +189,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/node/zab-config.ts',
     find: "options.servers.filter((s) => s.role === 'participant')",
     replace: 'options.servers',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'commit without a quorum',
@@ -195,7 +197,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: 'if (!config.quorum.isQuorum(head.acks)) break;',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'an ACK counts for the next proposal too',
@@ -203,7 +205,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: 'for (let i = Math.max(0, handle.counted + 1 - base); i <= end; i++)',
     replace: 'for (let i = Math.max(0, handle.counted + 1 - base); i <= end + 1 && i < this.#outstanding.length; i++)',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a follower applies what is not committed',
@@ -211,7 +213,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: learner,
     find: '      if (compareZxid(next.zxid, this.#commitLine) > 0) break;\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a follower serves before UPTODATE',
@@ -219,7 +221,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: learner,
     find: "    return this.#phase === 'active';\n",
     replace: "    return this.#phase === 'active' || this.#phase === 'newLeader';\n",
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'observers are told nothing',
@@ -227,7 +229,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: 'else h.forwardCommit(inform);',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'the counter goes on in the new epoch',
@@ -235,7 +237,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: '    this.#lastProposed = makeZxid(this.#epoch, 0);\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a leader without followers goes on',
@@ -243,7 +245,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: "if (!config.quorum.isQuorum(alive)) return this.#ctx.lookAgain('a quorum of followers is gone');",
     replace: '',
-    seeds: 60,
+    seeds: 15,
   },
   {
     name: 'a silent follower counts as alive',
@@ -251,7 +253,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: 'if (now - handle.lastHeard > config.syncTime) this.#drop',
     replace: 'if (now - handle.lastHeard > 1000 * config.syncTime) this.#drop',
-    seeds: 60,
+    seeds: 35,
   },
   {
     name: 'sync is answered without asking the followers',
@@ -259,7 +261,8 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/zab/leadership-confirmation.ts',
     find: '      if (!this.#confirmed(sync.round)) return;\n',
     replace: '',
-    seeds: 60,
+    seeds: 175,
+    from: 54,
   },
   {
     name: 'sync rests on a PING from before it',
@@ -267,6 +270,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/zab/leadership-confirmation.ts',
     find: 'round: this.#round + 1 }',
     replace: 'round: this.#round }',
-    seeds: 60,
+    seeds: 175,
+    from: 54,
   },
 ];

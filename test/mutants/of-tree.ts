@@ -13,7 +13,7 @@ export const treeMutants: readonly Mutant[] = [
     file: 'src/tree/outstanding.ts',
     find: 'if (change !== undefined) return change.exists ? change : null;',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a newer outstanding change is forgotten early',
@@ -21,7 +21,7 @@ export const treeMutants: readonly Mutant[] = [
     file: 'src/tree/outstanding.ts',
     find: '      if (change.zxid !== zxids[head]) continue;\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a failed multi is applied in part',
@@ -29,7 +29,7 @@ export const treeMutants: readonly Mutant[] = [
     file: tree,
     find: 'else err = failed ? 0 : this.#applyPart(header, part);',
     replace: 'else err = this.#applyPart(header, part);',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a failed multi leaves traces for what comes next',
@@ -37,7 +37,7 @@ export const treeMutants: readonly Mutant[] = [
     file: prepare,
     find: '        this.#out.rollBack();\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a multi answers setData without a Stat',
@@ -45,7 +45,7 @@ export const treeMutants: readonly Mutant[] = [
     file: tree,
     find: 'const withStat = type === 15 || type === 5;',
     replace: 'const withStat = type === 15;',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'versions are not checked',
@@ -53,7 +53,7 @@ export const treeMutants: readonly Mutant[] = [
     file: prepare,
     find: 'if (expected === -1 || expected === version) return true;',
     replace: 'if (expected >= -1) return true;',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'delete does not check the version',
@@ -62,7 +62,7 @@ export const treeMutants: readonly Mutant[] = [
     find: `    if (!this.#versionOk(change.words[VERSION], record.version)) return null;
     if (change.children`,
     replace: '    if (change.children',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a check in a multi always holds',
@@ -70,7 +70,7 @@ export const treeMutants: readonly Mutant[] = [
     file: prepare,
     find: 'change === null || !this.#versionOk(change.words[VERSION], record.version)) return null;\n        return',
     replace: 'change === null) return null;\n        return',
-    seeds: 60,
+    seeds: 15,
   },
   {
     name: 'setAcl checks the version of the data',
@@ -78,7 +78,7 @@ export const treeMutants: readonly Mutant[] = [
     file: prepare,
     find: 'change === null || !this.#versionOk(change.words[AVERSION], record.version)',
     replace: 'change === null || !this.#versionOk(change.words[VERSION], record.version)',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a znode with children can be deleted',
@@ -87,7 +87,7 @@ export const treeMutants: readonly Mutant[] = [
     find: `    if (change.children > 0) return this.#fail(Err.notEmpty);
     this.#remove(change, parent);`,
     replace: '    this.#remove(change, parent);',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'ephemeral znodes have children',
@@ -95,7 +95,7 @@ export const treeMutants: readonly Mutant[] = [
     file: prepare,
     find: 'if (ownerKind(parent.words[OWNER], parent.words[OWNER + 1]) === OwnerKind.session) return this.#fail(Err.noChildrenForEphemerals);',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'sequence numbers come back',
@@ -103,7 +103,7 @@ export const treeMutants: readonly Mutant[] = [
     file: prepare,
     find: 'record.path + sequenceSuffix(counter)',
     replace: 'record.path + sequenceSuffix(parent.children)',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a container goes before it had children',
@@ -111,7 +111,7 @@ export const treeMutants: readonly Mutant[] = [
     file: row,
     find: 'return words[at + CVERSION] > 0;',
     replace: 'return words[at + CVERSION] >= 0;',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a TTL znode goes too early',
@@ -119,7 +119,7 @@ export const treeMutants: readonly Mutant[] = [
     file: row,
     find: 'now - numberAt(words, at + MTIME) > ttlOf(high, low)',
     replace: 'now - numberAt(words, at + MTIME) > ttlOf(high, low) / 2',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'the cleaner takes znodes with children',
@@ -128,7 +128,7 @@ export const treeMutants: readonly Mutant[] = [
     find: `    if (change.children > 0) return this.#fail(Err.notEmpty);
     if (!isDisposable`,
     replace: '    if (!isDisposable',
-    seeds: 60,
+    seeds: 70,
   },
   {
     name: 'containers are never removed',
@@ -136,7 +136,7 @@ export const treeMutants: readonly Mutant[] = [
     file: tree,
     find: '    for (const slot of this.owners.containers) if (this.isCleanable(slot, now)) out.push(this.table.path(slot));\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'ACLs are ignored by writes',
@@ -144,7 +144,7 @@ export const treeMutants: readonly Mutant[] = [
     file: prepare,
     find: 'if (this.#skipAcl || (this.#out.worldPerms(change) & perm) !== 0) return true;',
     replace: 'if (this.#skipAcl || perm !== 0) return true;',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'ACLs are ignored by reads',
@@ -152,7 +152,7 @@ export const treeMutants: readonly Mutant[] = [
     file: 'src/node/sessions.ts',
     find: 'if (this.#options.skipAcl || (tree.acls.worldPerms(tree.table.get(slot, ACL_KEY)) & perm) !== 0) return true;',
     replace: 'if (this.#options.skipAcl || perm !== 0) return true;',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'Stat: cversion counts double',
@@ -160,7 +160,7 @@ export const treeMutants: readonly Mutant[] = [
     file: row,
     find: 'cversion: (2 * w[at + CVERSION] - numChildren) | 0,',
     replace: 'cversion: (2 * w[at + CVERSION]) | 0,',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'Stat: pzxid stays at a creation',
@@ -169,7 +169,7 @@ export const treeMutants: readonly Mutant[] = [
     find: `  words[at + CVERSION] = next;
   putLong(words, at + PZXID, zxid);`,
     replace: '  words[at + CVERSION] = next;',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'Stat: pzxid stays at a deletion, live only',
@@ -177,7 +177,7 @@ export const treeMutants: readonly Mutant[] = [
     file: tree,
     find: '    childDeleted(table.page(parent), table.at(parent), zxid);\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'Stat: mzxid stays',
@@ -186,7 +186,7 @@ export const treeMutants: readonly Mutant[] = [
     find: `  putLong(words, at + MZXID, zxid);
   putNumber(words, at + MTIME, time);`,
     replace: '  putNumber(words, at + MTIME, time);',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'Stat: a container shows an owner',
@@ -194,7 +194,7 @@ export const treeMutants: readonly Mutant[] = [
     file: row,
     find: 'ownerKind(high, low) === OwnerKind.session ? new Long(low, high, true) : ZXID_NONE',
     replace: 'new Long(low, high, true)',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'Stat: version is counted when applied',
@@ -203,7 +203,8 @@ export const treeMutants: readonly Mutant[] = [
     find: 'dataSet(table.page(slot), table.at(slot), body.version, header.zxid, header.time);',
     replace:
       'dataSet(table.page(slot), table.at(slot), statOf(table.page(slot), table.at(slot), 0, 0).version + 1, header.zxid, header.time);',
-    seeds: 60,
+    seeds: 300,
+    from: 123,
   },
   {
     name: 'Stat on replay: a creation counts again',
@@ -211,7 +212,8 @@ export const treeMutants: readonly Mutant[] = [
     file: row,
     find: 'const next = cversion === -1 ? (now + 1) | 0 : cversion;',
     replace: 'const next = (now + 1) | 0;',
-    seeds: 60,
+    seeds: 225,
+    from: 71,
   },
   {
     name: 'Stat from a snapshot: cversion',
@@ -219,7 +221,7 @@ export const treeMutants: readonly Mutant[] = [
     file: loader,
     find: '  page[at + CVERSION] = record.cversion;\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'Stat from a snapshot: pzxid',
@@ -227,7 +229,7 @@ export const treeMutants: readonly Mutant[] = [
     file: loader,
     find: '  putLong(page, at + PZXID, record.pzxid);\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'Stat from a snapshot: version',
@@ -235,7 +237,7 @@ export const treeMutants: readonly Mutant[] = [
     file: loader,
     find: '  page[at + VERSION] = record.version;\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'Stat in a snapshot: mtime',
@@ -243,7 +245,7 @@ export const treeMutants: readonly Mutant[] = [
     file: 'src/tree/snapshot-source.ts',
     find: 'mtime: numberAt(page, at + MTIME),',
     replace: 'mtime: numberAt(page, at + CTIME),',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a snapshot is read without its sessions',
@@ -251,7 +253,7 @@ export const treeMutants: readonly Mutant[] = [
     file: loader,
     find: '    for (const { id, timeout } of head.sessions) tree.sessions.set(id, { id, timeout });\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a snapshot’s ephemerals have no owner in the lists',
@@ -259,7 +261,7 @@ export const treeMutants: readonly Mutant[] = [
     file: loader,
     find: '  tree.owners.add(table, slot);\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a snapshot’s ACLs are dropped',
@@ -267,7 +269,7 @@ export const treeMutants: readonly Mutant[] = [
     file: loader,
     find: '  tree.acls.retain(record.aclKey);\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'a deleted znode stays in the digest',
@@ -275,7 +277,7 @@ export const treeMutants: readonly Mutant[] = [
     file: tree,
     find: 'if (this.digestOn) this.sum.subtract(table.get(slot, CRC));',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'closeSession keeps the session',
@@ -283,7 +285,7 @@ export const treeMutants: readonly Mutant[] = [
     file: tree,
     find: '    this.sessions.delete(header.clientId);\n',
     replace: '',
-    seeds: 60,
+    seeds: 10,
   },
   {
     name: 'closeSession keeps the ephemerals',
@@ -291,6 +293,6 @@ export const treeMutants: readonly Mutant[] = [
     file: tree,
     find: '    this.sessions.delete(header.clientId);\n',
     replace: '    this.sessions.delete(header.clientId);\n    if (header.zxid.low % 2 === 0) return;\n',
-    seeds: 60,
+    seeds: 10,
   },
 ];
