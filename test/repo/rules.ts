@@ -100,7 +100,7 @@ export const deterministicCore: Rule = (files) =>
     );
 
 /** Tools that insist on it. */
-const DEFAULT_EXPORT_ALLOWED = new Set(['tsup.config.ts', 'test/vitest.config.ts']);
+const DEFAULT_EXPORT_ALLOWED = new Set(['tsup.config.ts', 'test/vitest.config.ts', 'test/interop/vitest.config.ts']);
 
 export const noDefaultExports: Rule = (files) =>
   [...files]

@@ -1,0 +1,16 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const fromRoot = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+
+/** What needs Debian's packages of Apache ZooKeeper and its clients. One file at a time: a file starts several servers, and Java is large. */
+export default defineConfig({
+  root: fromRoot('.'),
+  resolve: {
+    alias: [
+      { find: /^zab-ensemble$/, replacement: fromRoot('src/index.ts') },
+      { find: /^zab-ensemble\/testing$/, replacement: fromRoot('src/testing/index.ts') },
+    ],
+  },
+  test: { include: ['test/interop/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000, pool: 'forks', fileParallelism: false },
+});
