@@ -26,6 +26,14 @@ export interface ByteSocket {
   write(bytes: Uint8Array, taken?: () => void): void;
   /** Says that nothing more is sent, after what was written; a later write does nothing. What comes in is still told. */
   end(): void;
+  /**
+   * Until `resume` neither `data` nor `ended` is told, and so no end that comes after them. What arrives waits: a little of it here (some 100 KiB at most), the rest in the network, whose
+   * window fills up until the other side can send no more. A connection that breaks is `closed` meanwhile, but that may be noticed by writing only. May be called before
+   * `opened` and inside `accept`, and as often as one likes: one `resume` ends it.
+   */
+  pause(): void;
+  /** Goes on after {@link pause}, later: nothing is told from inside this call. Else does nothing. */
+  resume(): void;
   /** Ends it at once; what was written may be lost. Nothing but `closed` is told from then on. */
   destroy(): void;
 }

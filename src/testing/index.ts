@@ -34,7 +34,8 @@ export {
   type Simulation,
   type SimulationOptions,
 } from './simulation.ts';
-export { type SocketsHarness, socketsConformance } from './sockets-conformance.ts';
+export type { SocketsHarness } from './sockets-bench.ts';
+export { socketsConformance } from './sockets-conformance.ts';
 export { type StorageHarness, storageConformance } from './storage-conformance.ts';
 export type { SendFilter, VoteFilter } from './taps.ts';
 export type { TraceLine } from './trace.ts';

@@ -79,6 +79,14 @@ export class End implements ByteSocket, Sink, Source {
     this.out.end();
   }
 
+  pause(): void {
+    if (this.isLive) this.in.pause();
+  }
+
+  resume(): void {
+    if (this.isLive) this.in.resume();
+  }
+
   destroy(): void {
     if (!this.isLive) return;
     this.#hangUp();

@@ -54,6 +54,9 @@ const LARGEST_READ = 65536;
 
 const NO_BYTES = new Uint8Array();
 
+/** Whether a process learns of it by reading. */
+const isRead = ({ kind }: Segment): boolean => kind === 'data' || kind === 'fin';
+
 /**
  * One direction of a connection. What the owner has written waits in a queue until the window has room, then the network has it: in segments, which arrive in
  * order, each at its time. At any moment at most one delivery is scheduled, so that no pause can change the order.
@@ -80,6 +83,8 @@ export class Pipe {
   #last = 0;
   /** Before this the receiver reads nothing more: it is slow. */
   #readableAt = 0;
+  /** The receiver's process does not read. */
+  #isPaused = false;
   #isOpen = false;
   #ending = false;
   #finSent = false;
@@ -289,6 +294,7 @@ export class Pipe {
     const wasNobody = this.#sink === null;
     this.#sink = sink;
     this.#readableAt = 0;
+    this.#isPaused = false;
     if (sink === null) {
       // What has arrived was in the memory of a machine that is no more.
       while ((this.#segments.peek()?.at ?? Infinity) <= this.#now) this.#segments.shift();
@@ -334,8 +340,27 @@ export class Pipe {
     this.#reschedule();
   }
 
+  /** The process does not read from now on: of what comes it learns only that the connection is set up, or is no more. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#reschedule();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#reschedule();
+  }
+
+  /** What the receiver gets next. */
+  #next(): Segment | undefined {
+    if (!this.#isPaused) return this.#segments.peek();
+    for (const segment of this.#segments) if (!isRead(segment)) return segment;
+    return undefined;
+  }
+
   #schedule(): void {
-    const head = this.#segments.peek();
+    const head = this.#next();
     if (this.#delivery !== null || head === undefined || this.#sink === null || head.at === Infinity) return;
     const at = Math.max(head.at, this.#readableAt);
     const detail = (Math.imul(this.#number, 0x9e3779b1) ^ head.bytes.length) | 0;
@@ -350,6 +375,8 @@ export class Pipe {
 
   readonly #deliver = (): void => {
     this.#delivery = null;
+    // A reset takes with it what has not been read.
+    while (this.#isPaused && isRead(this.#segments.peek()!)) this.#segments.shift();
     const head = this.#segments.shift()!;
     const bytes = head.kind === 'data' ? this.#joined(head.bytes) : head.bytes;
     const size = bytes.length;

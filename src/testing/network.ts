@@ -377,6 +377,8 @@ class FailedSocket implements ByteSocket {
 
   write(): void {}
   end(): void {}
+  pause(): void {}
+  resume(): void {}
   destroy(): void {
     this.reason = '';
   }

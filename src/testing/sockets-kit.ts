@@ -56,6 +56,7 @@ export class End implements SocketHandler {
   readonly #watch: Watch;
   readonly #name: string;
   #destroyed = false;
+  #isPaused = false;
   /** Bytes received. */
   count = 0;
   /** Why it is over. */
@@ -108,6 +109,16 @@ export class End implements SocketHandler {
     this.#watch.call('end', () => this.socket.end());
   }
 
+  pause(): void {
+    this.#isPaused = true;
+    this.#watch.call('pause', () => this.socket.pause());
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#watch.call('resume', () => this.socket.resume());
+  }
+
   destroy(): void {
     this.#destroyed = true;
     this.#watch.call('destroy', () => this.socket.destroy());
@@ -147,6 +158,7 @@ export class End implements SocketHandler {
 
   #told(what: string): void {
     this.#watch.told(what);
+    if (this.#isPaused && (what === 'data' || what === 'ended')) this.#watch.breach(`${what} came while paused`);
     if (this.isClosed) this.#watch.breach(`${what} came after closed`);
     if (this.#destroyed) this.#watch.breach(`${what} came after destroy`);
   }

@@ -103,6 +103,11 @@ class NodeSocket implements ByteSocket {
   /** Only `closed` may be told now. */
   #destroyed = false;
   #lastError = '';
+  #isPaused = false;
+  /** Of what Node tells of a paused socket all the same: that nothing more comes, and then that it is over. */
+  #heldEnd = false;
+  #heldClose = false;
+  #handler!: SocketHandler;
 
   constructor(socket: Socket, remote: string) {
     this.#socket = socket;
@@ -112,6 +117,7 @@ class NodeSocket implements ByteSocket {
   /** Whom it tells. To be called in the turn in which it was made. */
   tell(handler: SocketHandler): void {
     const socket = this.#socket;
+    this.#handler = handler;
     socket.on('connect', () => {
       if (!this.#destroyed) handler.opened();
     });
@@ -119,16 +125,31 @@ class NodeSocket implements ByteSocket {
       if (!this.#destroyed) handler.data(chunk);
     });
     socket.on('end', () => {
-      if (!this.#destroyed) handler.ended();
+      this.#heldEnd = true;
+      this.#tellEnd();
     });
     socket.on('error', (error) => {
       this.#lastError = reasonOf(error);
     });
     socket.on('close', () => {
-      this.#destroyed = true;
-      handler.closed(this.#lastError);
+      // It is over because both sides have ended it, and the owner has not heard the other side's end yet.
+      this.#heldClose = true;
+      if (this.#lastError !== '') this.#destroyed = true;
+      this.#tellEnd();
     });
   }
+
+  /** Tells what is held, as far as it may be told now. */
+  readonly #tellEnd = (): void => {
+    if (this.#heldEnd && !this.#isPaused && !this.#destroyed) {
+      this.#heldEnd = false;
+      this.#handler.ended();
+    }
+    if (!this.#heldClose || (this.#heldEnd && !this.#destroyed)) return;
+    this.#heldClose = false;
+    this.#destroyed = true;
+    this.#handler.closed(this.#lastError);
+  };
 
   get pending(): number {
     return this.#socket.writableLength;
@@ -150,9 +171,22 @@ class NodeSocket implements ByteSocket {
     this.#socket.end();
   }
 
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#socket.resume();
+    if (this.#heldEnd) setImmediate(this.#tellEnd);
+  }
+
   destroy(): void {
     this.#destroyed = true;
     this.#socket.destroy();
+    if (this.#heldClose) setImmediate(this.#tellEnd);
   }
 
   /** One function for all writes: Node answers them in order. After an error 'close' follows. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type SocketsHarness, socketsConformance } from '../../src/testing/sockets-conformance.ts';
+import type { SocketsHarness } from '../../src/testing/sockets-bench.ts';
+import { socketsConformance } from '../../src/testing/sockets-conformance.ts';
 import { Rig, type Side, sample } from './network-kit.ts';
 
 const SEEDS = Array.from({ length: 20 }, (_, i) => i + 1);

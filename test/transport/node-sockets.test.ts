@@ -1,7 +1,8 @@
 import type { LookupFunction } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import type { ByteSocket, Listener } from '../../src/seams/sockets.ts';
-import { type SocketsHarness, socketsConformance } from '../../src/testing/sockets-conformance.ts';
+import type { SocketsHarness } from '../../src/testing/sockets-bench.ts';
+import { socketsConformance } from '../../src/testing/sockets-conformance.ts';
 import { nodeSockets } from '../../src/transport/node-sockets.ts';
 import { freePorts, until } from './rig.ts';
 
