@@ -64,7 +64,7 @@ function encodeMulti(w: JuteWriter, record: MultiRequest): void {
 }
 
 /** MultiHeader (PROTOCOL 3.3) of a request: its error field is always -1. */
-function writeMultiHeader(w: JuteWriter, type: number, done: boolean): void {
+export function writeMultiHeader(w: JuteWriter, type: number, done: boolean): void {
   w.int(type);
   w.bool(done);
   w.int(-1);
