@@ -12,7 +12,7 @@ import { type NodeSocketsOptions, nodeSockets } from './transport/node-sockets.t
 import { type TcpTransportOptions as PortableTcpOptions, tcpTransport as portableTcpTransport } from './transport/tcp.ts';
 
 /** {@link EnsembleOptions} with defaults for the parts around the protocol: TCP, a data directory, the host's clock. */
-export interface NodeOptions extends Omit<EnsembleOptions, 'transport' | 'storage' | 'clock' | 'random'> {
+export interface NodeOptions extends Omit<EnsembleOptions, 'transport' | 'storage' | 'clock' | 'random' | 'sockets'> {
   /** Folder of the transaction log, the snapshots and the epochs: a ZooKeeper data directory. Needed unless `storage` is given. */
   readonly dataDir?: string;
   /** @default `tcpTransport()` */
@@ -23,6 +23,8 @@ export interface NodeOptions extends Omit<EnsembleOptions, 'transport' | 'storag
   readonly clock?: EnsembleOptions['clock'];
   /** @default `systemRandom()` */
   readonly random?: EnsembleOptions['random'];
+  /** Under the client port. @default `nodeSockets()` */
+  readonly sockets?: EnsembleOptions['sockets'];
 }
 
 /**
@@ -36,6 +38,7 @@ export function createEnsembleNode(options: NodeOptions): EnsembleNode {
     storage: options.storage ?? dataStorage(dataDir),
     clock: options.clock ?? systemClock(),
     random: options.random ?? systemRandom(),
+    sockets: options.sockets ?? nodeSockets(),
   });
 }
 

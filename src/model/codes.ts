@@ -53,6 +53,7 @@ export const Err = {
   invalidAcl: -114,
   authFailed: -115,
   sessionMoved: -118,
+  notReadOnly: -119,
   noWatcher: -121,
   reconfigDisabled: -123,
   quotaExceeded: -125,

@@ -19,6 +19,7 @@ const NUMBER_OF_CODE = {
   INVALID_ACL: Err.invalidAcl,
   AUTH_FAILED: Err.authFailed,
   SESSION_MOVED: Err.sessionMoved,
+  NOT_READ_ONLY: Err.notReadOnly,
   NO_WATCHER: Err.noWatcher,
   RECONFIG_DISABLED: Err.reconfigDisabled,
   QUOTA_EXCEEDED: Err.quotaExceeded,

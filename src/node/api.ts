@@ -5,6 +5,7 @@ import type { Acl, Id, Stat } from '../model/records.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Logger } from '../seams/logger.ts';
 import type { Random } from '../seams/random.ts';
+import type { Sockets } from '../seams/sockets.ts';
 import type { Storage } from '../seams/storage.ts';
 import type { ServerAddress, Transport } from '../seams/transport.ts';
 import type { ZnodeData } from '../tree/znode-data.ts';
@@ -67,6 +68,23 @@ export interface EnsembleOptions {
   readonly digest?: boolean;
   /** Time between two looks of the leader for empty containers and expired TTL znodes, ms. @default 60000 */
   readonly containerCheckInterval?: number;
+  /** Serves ZooKeeper's client protocol on this port, to clients in any language. @default no port */
+  readonly clientPort?: number;
+  /** Address to listen on for clients; '::' is every address of both families. @default '0.0.0.0' */
+  readonly clientHost?: string;
+  /** Connections under the client port; needed with `clientPort`. */
+  readonly sockets?: Sockets;
+  /** Clients that may be connected from one address at a time; 0 is no limit. @default 60 */
+  readonly maxClientCnxns?: number;
+  /** Requests of clients that may be under way at once; past it no more are read from the connections until some are answered. @default 10000 */
+  readonly globalOutstandingLimit?: number;
+  /** Four-letter words that the client port answers; '*' is all of them. @default ['srvr'] */
+  readonly fourLetterWords?: readonly string[];
+  /**
+   * Serves reads to clients that ask for it while there is no quorum: what they see is committed, may be old, and does not move (ZooKeeper's `readonlymode.enabled`).
+   * @default false
+   */
+  readonly readOnlyMode?: boolean;
 }
 
 /** `looking` is electing or synchronising; the others serve, unless {@link EnsembleNode.serving} says otherwise. */

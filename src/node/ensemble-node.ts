@@ -5,12 +5,17 @@ import type { ZabError } from '../model/errors.ts';
 import type { Request, Txn } from '../model/records.ts';
 import { ZXID_NONE } from '../model/zxid.ts';
 import type { TxnResult, ZnodeTree } from '../tree/tree.ts';
+import type { SessionTouch } from '../zab/messages.ts';
+import { Access } from './access.ts';
 import type { EnsembleNode, NodeEvents, Role, Session, SessionOptions, TreeReader, WatchEvent, WatchOptions } from './api.ts';
 import { abortError, Call, CallKind, lostError, nextCxid, notServing, overloaded, stoppedError } from './calls.ts';
-import type { ReplicaControl, ReplicaHooks } from './hooks.ts';
+import type { ReplicaControl, ReplicaHooks, SessionHolder } from './hooks.ts';
 import { LocalTree } from './local-tree.ts';
 import type { ResolvedOptions } from './options.ts';
+import { ClientPort } from './port/client-port.ts';
+import { SessionIds } from './session-id.ts';
 import { Sessions } from './sessions.ts';
+import { TreeEvents } from './tree-events.ts';
 import { WatchOwner, watchOf } from './watch-owner.ts';
 import { Watches } from './watches.ts';
 
@@ -30,9 +35,14 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
   readonly closed: Promise<void>;
   readonly #options: ResolvedOptions;
   readonly #engine: Engine;
+  readonly #events = new TreeEvents();
   readonly #watches: Watches;
   readonly #ownWatches: WatchOwner;
   readonly #sessions: Sessions;
+  /** Null: no clients are served. */
+  readonly #port: ClientPort | null;
+  /** All who have sessions here. */
+  readonly #holders: readonly SessionHolder[];
   readonly #tree: LocalTree;
   /** Syncs of the node itself, by cxid. */
   readonly #syncs = new Map<number, Call>();
@@ -55,10 +65,20 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
     super();
     this.id = options.id;
     this.#options = options;
-    this.#watches = new Watches(options.logger);
+    this.#watches = new Watches(this.#events, options.logger);
     this.#ownWatches = new WatchOwner(this.#watches);
     this.#engine = engine(this.#hooks());
-    this.#sessions = new Sessions(options, this.#engine, this.#watches, (id, state) => this.#tell('session', id, state));
+    const access = new Access(() => this.#engine.tree, options.skipAcl, options.superDigest);
+    const ids = new SessionIds(options.id, options.clock, options.random);
+    const taken = (id: Long, by: SessionHolder) => {
+      for (const holder of this.#holders) if (holder !== by) holder.taken(id);
+    };
+    this.#sessions = new Sessions(options, { control: this.#engine, access, ids, taken }, this.#watches, (id, state) =>
+      this.#tell('session', id, state),
+    );
+    this.#port =
+      options.port === null ? null : new ClientPort(options, options.port, { control: this.#engine, access, ids, taken }, this.#events);
+    this.#holders = this.#port === null ? [this.#sessions] : [this.#port, this.#sessions];
     this.#tree = new LocalTree(this.#engine);
     this.tree = this.#tree;
     this.#released = new Promise((resolve) => {
@@ -99,10 +119,12 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
       this.#resolveStart = resolve;
       this.#rejectStart = reject;
     });
+    const done = (error: Error | null) => {
+      if (error !== null) this.#fail(error);
+    };
     try {
-      this.#engine.start((error) => {
-        if (error !== null) this.#fail(error);
-      });
+      this.#port?.open(done);
+      this.#engine.start(done);
     } catch (error) {
       this.#fail(error as Error);
     }
@@ -138,9 +160,10 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
       this.#changeRole('stopped', undefined, this.#epoch);
       this.#resolveReleased();
     };
+    if (this.#starting === null) return released();
+    const stopEngine = () => this.#engine.stop(released);
     // The application may have called from inside one of its callbacks, so in the middle of the replica's turn.
-    if (this.#starting === null) released();
-    else this.#options.clock.defer(() => this.#engine.stop(released));
+    this.#options.clock.defer(() => (this.#port === null ? stopEngine() : this.#port.close(stopEngine)));
   }
 
   // ---- calls ----
@@ -206,6 +229,7 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
       ...this.#engine.metrics(),
       znodes: this.#engine.tree.nodeCount,
       localSessions: this.#sessions.size,
+      ...this.#port?.metrics(),
       callsUnderWay: this.#sessions.underWay,
       watches: this.#watches.size,
       watchEvents: this.#watches.delivered,
@@ -222,16 +246,22 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
       servingChanged: (serving) => {
         if (this.#ended === null) this.#serves(serving);
       },
-      isLocal: (sessionId) => this.#sessions.isLocal(sessionId),
+      isLocal: (sessionId) => this.#sessions.isLocal(sessionId) || this.#port?.isLocal(sessionId) === true,
       applied: (txn, result) => this.#applied(txn, result),
       treeReplaced: (oldTree, newTree) => this.#treeReplaced(oldTree, newTree),
       synced: (request) => {
         this.#watches.flush();
         if (request.sessionId.isZero()) this.#synced(request.cxid);
-        else this.#sessions.synced(request);
+        else this.#holders.some((holder) => holder.synced(request));
       },
-      revalidated: (sessionId, valid) => this.#sessions.revalidated(sessionId, valid),
-      liveSessions: () => this.#sessions.live(),
+      revalidated: (sessionId, valid) => {
+        for (const holder of this.#holders) holder.revalidated(sessionId, valid);
+      },
+      liveSessions: () => {
+        const touches: SessionTouch[] = [];
+        for (const holder of this.#holders) holder.live(touches);
+        return touches;
+      },
       fatal: (error) => this.#fail(error),
     };
   }
@@ -251,16 +281,16 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
     this.#serving = serving;
     if (serving) {
       // Only from now on: what happened before the first time is recovery, no change that anybody could have missed.
-      this.#watches.attach(this.#engine.tree);
+      this.#events.attach(this.#engine.tree);
       this.#hasServed = true;
       this.#ownWatches.release();
       this.#tree.advanced();
-      this.#sessions.revalidate();
+      for (const holder of this.#holders) holder.resume();
       this.#resolveStart();
     } else {
       this.#watches.flush();
       this.#ownWatches.hold();
-      this.#sessions.suspend();
+      for (const holder of this.#holders) holder.suspend();
       this.#failSyncs(lostError);
     }
     this.#tell('serving', serving);
@@ -270,12 +300,13 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
   #applied(txn: Txn, result: TxnResult | null): void {
     this.#watches.flush();
     this.#tree.advanced();
-    if (result !== null) this.#sessions.applied(txn, result);
+    if (result !== null) for (const holder of this.#holders) holder.applied(txn, result);
   }
 
   #treeReplaced(oldTree: ZnodeTree, newTree: ZnodeTree): void {
     if (!this.#hasServed) return;
     this.#watches.treeReplaced(oldTree, newTree);
+    this.#events.attach(newTree);
     this.#watches.flush();
   }
 

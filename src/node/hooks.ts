@@ -2,7 +2,9 @@ import type Long from 'long';
 import type { Request, Txn } from '../model/records.ts';
 import type { TxnResult, ZnodeTree } from '../tree/tree.ts';
 import type { SessionTouch } from '../zab/messages.ts';
+import type { Access } from './access.ts';
 import type { Role } from './api.ts';
+import type { SessionIds } from './session-id.ts';
 
 /**
  * What the replica (roles, storage, links, tree) tells the layer above it: the sessions of this process, watches, the public node. All calls come from the replica's
@@ -41,4 +43,33 @@ export interface ReplicaControl {
   submit(request: Request): boolean;
   /** Asks the leader whether a session is alive and moves it to this server. False: not serving. The answer comes by `revalidated`. */
   revalidate(sessionId: Long, timeout: number): boolean;
+}
+
+/** Somebody in this process who has sessions: the application, or the client port. */
+export interface SessionHolder {
+  /** Whether the session lives here or is being opened here. */
+  isLocal(sessionId: Long): boolean;
+  /** A transaction of a session that may live here was applied; its events are out. */
+  applied(txn: Txn, result: TxnResult): void;
+  /** A sync came back; whether it was asked here. */
+  synced(request: Request): boolean;
+  /** The leader's word on a session that may have been asked for here. */
+  revalidated(sessionId: Long, valid: boolean): void;
+  /** The session has been taken over by the other holder. */
+  taken(sessionId: Long): void;
+  /** Adds the sessions that have been heard of since the last time. */
+  live(touches: SessionTouch[]): void;
+  /** The replica serves again. */
+  resume(): void;
+  /** The replica does not serve any more: everything under way is lost. */
+  suspend(): void;
+}
+
+/** What a holder of sessions needs of the node. */
+export interface HolderHost {
+  readonly control: ReplicaControl;
+  readonly access: Access;
+  readonly ids: SessionIds;
+  /** Tells the other holders that the session goes on at `by`. */
+  taken(sessionId: Long, by: SessionHolder): void;
 }

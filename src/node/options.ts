@@ -2,6 +2,7 @@ import { ZabError } from '../model/errors.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Logger } from '../seams/logger.ts';
 import type { Random } from '../seams/random.ts';
+import type { Sockets } from '../seams/sockets.ts';
 import type { Storage } from '../seams/storage.ts';
 import type { Transport } from '../seams/transport.ts';
 import { MAX_PARTICIPANTS } from '../zab/quorum.ts';
@@ -50,6 +51,19 @@ export interface ResolvedOptions {
   readonly enforceQuota: boolean;
   readonly digest: boolean;
   readonly containerCheckInterval: number;
+  readonly port: ResolvedPort | null;
+}
+
+/** What the client port is made from. */
+export interface ResolvedPort {
+  readonly clientPort: number;
+  readonly clientHost: string;
+  readonly sockets: Sockets;
+  /** Infinity: no limit. */
+  readonly maxClientCnxns: number;
+  readonly globalOutstandingLimit: number;
+  readonly fourLetterWords: ReadonlySet<string>;
+  readonly readOnlyMode: boolean;
 }
 
 /** Milliseconds that every timer of every host can wait; also keeps session timeouts in the 32 bits that they have on the wire. */
@@ -105,7 +119,27 @@ export function resolveOptions(options: EnsembleOptions): ResolvedOptions {
     ...resolveTimes(options),
     ...resolveLimits(options),
     ...resolveRules(options),
+    port: resolvePort(options),
   };
+}
+
+function resolvePort(options: EnsembleOptions): ResolvedPort | null {
+  const words = options.fourLetterWords ?? ['srvr'];
+  if (!Array.isArray(words) || !words.every((word) => typeof word === 'string' && /^([a-z]{4}|\*)$/.test(word))) {
+    throw bad('fourLetterWords', "must be a list of words of four letters, or of '*'", words);
+  }
+  const clientHost = options.clientHost ?? '0.0.0.0';
+  if (typeof clientHost !== 'string' || clientHost === '') throw bad('clientHost', 'must be a name or an IP address', clientHost);
+  const port = {
+    clientHost,
+    maxClientCnxns: whole('maxClientCnxns', options.maxClientCnxns ?? 60, 0) || Number.POSITIVE_INFINITY,
+    globalOutstandingLimit: whole('globalOutstandingLimit', options.globalOutstandingLimit ?? 10_000, 1),
+    fourLetterWords: new Set(words),
+    readOnlyMode: flag('readOnlyMode', options.readOnlyMode ?? false),
+  };
+  if (options.clientPort === undefined) return null;
+  const clientPort = whole('clientPort', options.clientPort, 1, 65535);
+  return { ...port, clientPort, sockets: seam('sockets', options.sockets, ['connect', 'listen', 'lookup']) };
 }
 
 function resolveTimes(options: EnsembleOptions) {

@@ -4,11 +4,11 @@ import { Err, Op, Perms } from '../model/codes.ts';
 import { ZabError } from '../model/errors.ts';
 import type { Acl, Id, Request, Stat, SyncRequest, Txn, WriteRequest } from '../model/records.ts';
 import type { Logger } from '../seams/logger.ts';
-import { hideDigests } from '../tree/acl.ts';
-import { digestId } from '../tree/sha1.ts';
+import { inner } from '../tree/paths.ts';
 import type { TxnResult } from '../tree/tree.ts';
 import type { ZnodeData } from '../tree/znode-data.ts';
-import { octetsFromBytes, octetsToText } from '../util/bytes.ts';
+import { octetsFromBytes, octetsFromText } from '../util/bytes.ts';
+import { type Access, namesOf } from './access.ts';
 import type {
   CallOptions,
   CreateOptions,
@@ -41,9 +41,7 @@ export interface SessionHost {
   readonly watches: Watches;
   readonly logger: Logger;
   readonly maxRequestBytes: number;
-  readonly superDigest: string | null;
-  /** Whether identities `ids` have a permission of `perm` on the znode; undefined when there is none. */
-  permits(path: string, perm: number, ids: readonly Id[]): boolean | undefined;
+  readonly access: Access;
   /** Counts one more call under way; false when there are too many. */
   take(): boolean;
   release(): void;
@@ -253,8 +251,9 @@ export class LocalSession extends EventEmitter<SessionEvents> implements Session
       path,
       () => {
         this.#demand(path, Perms.READ | Perms.ADMIN);
-        const { acl, stat } = this.#host.control.tree.getAcl(path)!;
-        return { acl: this.#host.permits(path, Perms.ADMIN, this.#auth) ? acl : hideDigests(acl), stat };
+        const { tree } = this.#host.control;
+        const slot = tree.table.find(inner(path));
+        return { acl: this.#host.access.shownAcl(slot, this.#auth), stat: tree.stat(slot) };
       },
       options?.signal,
     );
@@ -289,7 +288,7 @@ export class LocalSession extends EventEmitter<SessionEvents> implements Session
 
   /** Throws unless the znode exists and the session has a permission of `perm` on it. */
   #demand(path: string, perm: number): void {
-    const allowed = this.#host.permits(path, perm, this.#auth);
+    const allowed = this.#host.access.permits(path, perm, this.#auth);
     if (allowed === undefined) throw ZabError.fromNumber(Err.noNode, path);
     if (!allowed) throw ZabError.fromNumber(Err.noAuth, path);
   }
@@ -318,24 +317,13 @@ export class LocalSession extends EventEmitter<SessionEvents> implements Session
     if (scheme !== 'digest' || !(typeof credential === 'string' || credential instanceof Uint8Array)) {
       return Promise.reject(new ZabError('AUTH_FAILED', `AUTH_FAILED (${Err.authFailed}): scheme ${String(scheme)} with this credential`));
     }
-    const id = digestId(typeof credential === 'string' ? credential : octetsToText(octetsFromBytes(credential)));
-    if (id === this.#host.superDigest) this.#addIdentity({ scheme: 'super', id: '' });
-    this.#addIdentity({ scheme: 'digest', id });
+    const octets = typeof credential === 'string' ? octetsFromText(credential) : octetsFromBytes(credential);
+    this.#auth = this.#host.access.proven(octets, this.#auth);
     return Promise.resolve();
   }
 
-  #addIdentity(id: Id): void {
-    if (this.#auth.some((known) => known.scheme === id.scheme && known.id === id.id)) return;
-    // A new list: requests under way keep theirs.
-    this.#auth = [...this.#auth, id];
-  }
-
   whoAmI(): Promise<Id[]> {
-    return this.#read(
-      '',
-      () => this.#auth.map((id) => (id.scheme === 'digest' ? { ...id, id: id.id.replace(/:.*/s, '') } : id)),
-      undefined,
-    );
+    return this.#read('', () => namesOf(this.#auth), undefined);
   }
 
   // ---- watches ----

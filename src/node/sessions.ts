@@ -1,20 +1,18 @@
 import Long from 'long';
 import { Op } from '../model/codes.ts';
 import { ZabError } from '../model/errors.ts';
-import type { Id, Request, Txn } from '../model/records.ts';
+import type { Request, Txn } from '../model/records.ts';
 import type { Logger } from '../seams/logger.ts';
-import { checkAcl } from '../tree/acl.ts';
-import { inner } from '../tree/paths.ts';
 import type { TxnResult } from '../tree/tree.ts';
-import { ACL_KEY } from '../tree/znode-table.ts';
 import { LongMap } from '../util/long-map.ts';
 import type { SessionTouch } from '../zab/messages.ts';
+import type { Access } from './access.ts';
 import type { Session, SessionOptions, SessionState } from './api.ts';
 import { abortError, notServing, stoppedError } from './calls.ts';
-import type { ReplicaControl } from './hooks.ts';
+import type { HolderHost, ReplicaControl, SessionHolder } from './hooks.ts';
 import type { ResolvedOptions } from './options.ts';
 import { LocalSession, type SessionHost } from './session.ts';
-import { isSessionPassword, SessionIds } from './session-id.ts';
+import { isSessionPassword } from './session-id.ts';
 import type { Watches } from './watches.ts';
 
 /** An `openSession` under way: its createSession transaction, or the leader's word on a session that is to go on. */
@@ -52,36 +50,31 @@ class Opening {
 /** The number of the createSession request (PROTOCOL 17). */
 const OPENING_CXID = 0;
 
-/** All sessions of this process. */
-export class Sessions implements SessionHost {
+/** All sessions that the application has opened in this process. */
+export class Sessions implements SessionHost, SessionHolder {
   readonly control: ReplicaControl;
   readonly watches: Watches;
   readonly logger: Logger;
   readonly maxRequestBytes: number;
-  readonly superDigest: string | null;
+  readonly access: Access;
   stopped: { readonly cause: Error | null } | null = null;
   readonly #options: ResolvedOptions;
+  readonly #host: HolderHost;
   readonly #onState: (sessionId: Long, state: SessionState) => void;
-  readonly #ids: SessionIds;
   readonly #sessions = new LongMap<LocalSession>();
   readonly #creating = new LongMap<Opening>();
   readonly #resuming = new LongMap<Opening[]>();
   #underWay = 0;
 
-  constructor(
-    options: ResolvedOptions,
-    control: ReplicaControl,
-    watches: Watches,
-    onState: (sessionId: Long, state: SessionState) => void,
-  ) {
+  constructor(options: ResolvedOptions, host: HolderHost, watches: Watches, onState: (sessionId: Long, state: SessionState) => void) {
     this.#options = options;
-    this.control = control;
+    this.#host = host;
+    this.control = host.control;
     this.watches = watches;
     this.logger = options.logger;
     this.maxRequestBytes = options.maxRequestBytes;
-    this.superDigest = options.superDigest;
+    this.access = host.access;
     this.#onState = onState;
-    this.#ids = new SessionIds(options.id, options.clock, options.random);
   }
 
   get size(): number {
@@ -101,15 +94,6 @@ export class Sessions implements SessionHost {
 
   release(): void {
     this.#underWay--;
-  }
-
-  permits(path: string, perm: number, ids: readonly Id[]): boolean | undefined {
-    const { tree } = this.control;
-    const slot = tree.table.find(inner(path));
-    if (slot === 0) return undefined;
-    // What everybody may do needs no look at identities.
-    if (this.#options.skipAcl || (tree.acls.worldPerms(tree.table.get(slot, ACL_KEY)) & perm) !== 0) return true;
-    return checkAcl(tree.aclOf(slot), perm, ids, this.superDigest);
   }
 
   stateChanged(session: LocalSession, state: SessionState): void {
@@ -145,7 +129,7 @@ export class Sessions implements SessionHost {
 
   #create(timeout: number, signal: AbortSignal | undefined): Promise<Session> {
     const { sessions } = this.control.tree;
-    const id = this.#ids.next((candidate) => sessions.has(candidate) || this.isLocal(candidate));
+    const id = this.#host.ids.next((candidate) => sessions.has(candidate) || this.isLocal(candidate));
     const record = { op: Op.createSession, timeout } as const;
     const request: Request = { sessionId: id, cxid: OPENING_CXID, op: Op.createSession, auth: [], record, body: null };
     if (!this.control.submit(request)) return Promise.reject(notServing());
@@ -203,9 +187,15 @@ export class Sessions implements SessionHost {
     if (opening !== undefined && cxid === OPENING_CXID) this.#created(opening, result);
   }
 
-  synced({ sessionId, cxid }: Request): void {
+  synced({ sessionId, cxid }: Request): boolean {
     if (cxid === OPENING_CXID) this.#confirmed(sessionId);
     else this.#sessions.get(sessionId)?.synced(cxid);
+    return true;
+  }
+
+  /** The session goes on at a client of the client port. */
+  taken(sessionId: Long): void {
+    this.#sessions.get(sessionId)?.moved();
   }
 
   /** Everything under way is lost. */
@@ -223,7 +213,7 @@ export class Sessions implements SessionHost {
   }
 
   /** The replica serves again: asks the leader about every session. Until the answer comes a session stays suspended. */
-  revalidate(): void {
+  resume(): void {
     for (const session of [...this.#sessions.values()]) this.control.revalidate(session.id, session.timeout);
   }
 
@@ -244,15 +234,14 @@ export class Sessions implements SessionHost {
     if (!opening.valid || !this.control.tree.sessions.has(sessionId))
       return opening.fail(unknownSession('the session has expired or was closed'));
     this.#sessions.get(sessionId)?.moved();
+    this.#host.taken(sessionId, this);
     // Requests that an earlier handle made may still be answered: numbers from elsewhere keep the answers apart.
     this.#add(opening, this.#options.random.below(0x40000000));
   }
 
   /** Connected and suspended sessions: what is alive in this process must not expire. A session never ends by the clock of this process: only the leader knows. */
-  live(): readonly SessionTouch[] {
-    const touches: SessionTouch[] = [];
+  live(touches: SessionTouch[]): void {
     for (const session of this.#sessions.values()) touches.push({ sessionId: session.id, timeout: session.timeout });
-    return touches;
   }
 
   /** The node has stopped: settles everything. */

@@ -6,6 +6,7 @@ import type { ZnodeTree } from '../tree/tree.ts';
 import { diffTrees } from '../tree/tree-diff.ts';
 import { WatchKind, WatchTable } from '../tree/watches.ts';
 import type { WatchEvent, Watcher } from './api.ts';
+import type { TreeEvents, TreeWatcher } from './tree-events.ts';
 
 /** Who is called with an event in the end: an application's callback, or an iterator. */
 export interface EventSink {
@@ -122,17 +123,23 @@ function typeName(type: EventTypeCode): WatchEvent['type'] {
  * An event is not delivered from inside the transaction that caused it, where half of a multi would be visible, but by {@link flush} right after it: the
  * replica's `applied` hook calls that before it answers anybody. So no callback comes later than a read which shows its change.
  */
-export class Watches {
+export class Watches implements TreeWatcher {
+  readonly #events: TreeEvents;
   readonly #table = new WatchTable<Watching>();
   readonly #persistent = new Set<PersistentWatch>();
   readonly #oneShots = new Set<OneShotWatches>();
   readonly #logger: Logger;
   #queue: Delivery[] = [];
-  #tree: ZnodeTree | null = null;
   delivered = 0;
 
-  constructor(logger: Logger) {
+  constructor(events: TreeEvents, logger: Logger) {
+    this.#events = events;
     this.#logger = logger;
+    events.add(this);
+  }
+
+  get isWatching(): boolean {
+    return this.#table.hasAny;
   }
 
   /** Number of persistent watches, and of paths with one-shot watches. */
@@ -142,20 +149,7 @@ export class Watches {
     return size;
   }
 
-  /** From now on the events of `tree` count. */
-  attach(tree: ZnodeTree): void {
-    if (this.#tree !== null) this.#tree.onEvent = null;
-    this.#tree = tree;
-    this.#listen();
-  }
-
-  /** The tree pays for events only while somebody watches. */
-  #listen(): void {
-    if (this.#tree === null) return;
-    this.#tree.onEvent = this.#table.hasAny ? this.#onEvent : null;
-  }
-
-  readonly #onEvent = (type: EventTypeCode, path: string, zxid: Long): void => {
+  readonly onEvent = (type: EventTypeCode, path: string, zxid: Long): void => {
     let event: WatchEvent | undefined;
     this.#table.trigger(type, path, (watching) => {
       event ??= { type: typeName(type), path, zxid };
@@ -174,13 +168,13 @@ export class Watches {
   addPersistent(watch: PersistentWatch): void {
     this.#persistent.add(watch);
     this.#table.addPersistent(watch.path, watch, watch.recursive);
-    this.#listen();
+    this.#events.changed();
   }
 
   removePersistent(watch: PersistentWatch): void {
     if (!this.#persistent.delete(watch)) return;
     this.#table.removeAll(watch);
-    this.#listen();
+    this.#events.changed();
   }
 
   addOneShot(shots: OneShotWatches, table: 'data' | 'child', path: string, callback: Watcher): void {
@@ -191,7 +185,7 @@ export class Watches {
     this.#oneShots.add(shots);
     if (table === 'data') this.#table.addData(at, shots);
     else this.#table.addChild(at, shots);
-    this.#listen();
+    this.#events.changed();
   }
 
   /** Whether there was one. */
@@ -199,7 +193,7 @@ export class Watches {
     const at = outer(path);
     if (!shots[table].delete(at)) return false;
     this.#table.remove(at, table === 'data' ? WatchKind.data : WatchKind.children, shots);
-    this.#listen();
+    this.#events.changed();
     return true;
   }
 
@@ -208,7 +202,7 @@ export class Watches {
     shots.data.clear();
     shots.child.clear();
     this.#table.removeAll(shots);
-    this.#listen();
+    this.#events.changed();
   }
 
   /** The replica got a new tree as a whole: every watch gets what it would have seen had the tree changed step by step. */
@@ -224,7 +218,6 @@ export class Watches {
         if (!shots.child.has(watched)) this.#table.remove(watched, WatchKind.children, shots);
       }
     }
-    this.attach(newTree);
   }
 
   /** Delivers what has been fired. Callbacks run here; what they throw is logged. */
@@ -234,7 +227,7 @@ export class Watches {
     this.#queue = [];
     for (const delivery of queue) this.#deliver(delivery);
     // Here and not in the event itself: the tree is in the middle of a change then.
-    this.#listen();
+    this.#events.changed();
   }
 
   /** Opens a gate that was shut and delivers what it held. */

@@ -219,7 +219,7 @@ export const sessionMutants: readonly Mutant[] = [
     why: 'what a snapshot changes is told like everything else',
     file: 'src/node/ensemble-node.ts',
     find: 'this.#watches.treeReplaced(oldTree, newTree);',
-    replace: 'this.#watches.attach(newTree);',
+    replace: '',
     seeds: 25,
   },
   {

@@ -56,7 +56,7 @@ export const storageMutants: readonly Mutant[] = [
     find: `    yield* open.truncate(offset);
     yield* open.sync();`,
     replace: '    yield* open.truncate(offset);',
-    seeds: 60,
+    seeds: 320,
   },
   {
     name: 'a start reports what is in the cache only',
@@ -64,7 +64,7 @@ export const storageMutants: readonly Mutant[] = [
     file: recovery,
     find: '  if (found.end !== undefined) yield* secure(disk, found.end);\n',
     replace: '',
-    seeds: 40,
+    seeds: 460,
   },
   {
     name: 'a torn tail stays',

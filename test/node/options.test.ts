@@ -41,6 +41,7 @@ test('defaults are filled in', () => {
     maxLearnerBacklog: 268_435_456,
     snapshotConcurrency: 2,
     superDigest: null,
+    port: null,
     skipAcl: false,
     enforceQuota: false,
     digest: false,

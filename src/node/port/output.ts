@@ -1,0 +1,103 @@
+import type { ByteSocket } from '../../seams/sockets.ts';
+import { JuteWriter } from '../../wire/jute.ts';
+
+/** A buffer begins with this size, and is dropped instead of being used again when a burst has made it larger than the limit, bytes. */
+const OUT_BYTES = 16 * 1024;
+const OUT_LIMIT = 256 * 1024;
+/** Buffers that are kept for later. */
+const POOL = 256;
+
+/** Output buffers of all connections: thousands of them share a few, for most have nothing to say at a time. */
+export class OutputPool {
+  readonly #idle: JuteWriter[] = [];
+
+  take(): JuteWriter {
+    return this.#idle.pop() ?? new JuteWriter(OUT_BYTES);
+  }
+
+  give(writer: JuteWriter): void {
+    if (writer.buf.length > OUT_LIMIT || this.#idle.length >= POOL) return;
+    writer.reset();
+    this.#idle.push(writer);
+  }
+}
+
+/**
+ * What goes out on one connection: frames are written at once into a buffer that goes out in one write per turn. While the network has not taken it the next one fills up.
+ */
+export class Output {
+  readonly #pool: OutputPool;
+  readonly #socket: ByteSocket;
+  readonly #drained: () => void;
+  #writer: JuteWriter | null = null;
+  #inFlight: JuteWriter | null = null;
+  /** Where the frame begins that is being written. */
+  #frame = 0;
+  #closed = false;
+
+  /** `drained` is called when the network has taken everything. */
+  constructor(pool: OutputPool, socket: ByteSocket, drained: () => void) {
+    this.#pool = pool;
+    this.#socket = socket;
+    this.#drained = drained;
+  }
+
+  /** Bytes that the network has not taken. */
+  get buffered(): number {
+    return (this.#writer?.pos ?? 0) + (this.#inFlight?.pos ?? 0);
+  }
+
+  get isEmpty(): boolean {
+    return this.#writer === null && this.#inFlight === null;
+  }
+
+  /** Begins a frame; what is written into the result until {@link end} is its content. */
+  begin(): JuteWriter {
+    this.#writer ??= this.#pool.take();
+    this.#frame = this.#writer.pos;
+    this.#writer.int(0);
+    return this.#writer;
+  }
+
+  end(): void {
+    const w = this.#writer!;
+    w.setInt(this.#frame, w.pos - this.#frame - 4);
+  }
+
+  /** Takes back what was written since {@link begin}. */
+  cancel(): void {
+    this.#writer!.pos = this.#frame;
+  }
+
+  /** Bytes without a frame. */
+  raw(bytes: Uint8Array): void {
+    this.#writer ??= this.#pool.take();
+    this.#writer.raw(bytes);
+  }
+
+  flush(): void {
+    const out = this.#writer;
+    if (out === null || this.#inFlight !== null || this.#closed) return;
+    this.#writer = null;
+    if (out.pos === 0) return this.#pool.give(out);
+    this.#inFlight = out;
+    this.#socket.write(out.view(), this.#taken);
+  }
+
+  readonly #taken = (): void => {
+    if (this.#inFlight !== null) this.#pool.give(this.#inFlight);
+    this.#inFlight = null;
+    if (this.#writer !== null) this.flush();
+    if (this.isEmpty) this.#drained();
+  };
+
+  /** Nothing goes out any more. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#writer !== null) this.#pool.give(this.#writer);
+    this.#writer = null;
+    // What the network may still read from is left to the garbage collector.
+    this.#inFlight = null;
+  }
+}
