@@ -29,7 +29,7 @@ const MAX_SKIPPED = 64 << 20;
 /** The only state that a server tells of with an event (PROTOCOL 2.3). */
 const SYNC_CONNECTED = 3;
 const NO_PASSWORD = new Uint8Array(16);
-const MINUS_ONE = Long.fromInt(-1, true);
+const MINUS_ONE = Long.MAX_UNSIGNED_VALUE;
 
 /** What a connection needs of the port that it came to. */
 export interface ConnectionHost {
@@ -364,10 +364,14 @@ export class Connection implements SocketHandler {
     const { cxid, type } = txn.header;
     const write = this.#answerUpTo(cxid);
     const ends = type === Op.closeSession;
-    // A session that has gone on elsewhere is told nothing by this server (PROTOCOL 11).
-    if (write === null || result.err === Err.sessionMoved) {
-      if (ends || result.err === Err.sessionMoved) this.close(ends ? 'the session has expired or was closed' : 'the session has moved');
+    // Not asked on this connection: by an earlier one, at another server even, or by the leader when the session has expired.
+    if (write === null) {
+      if (ends) this.close('the session has expired or was closed');
       return ends;
+    }
+    if (result.err === Err.sessionMoved) {
+      this.close('the session has moved');
+      return false;
     }
     this.#answerWrite(write, result);
     this.#answerReady();
