@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+/** Stands between a client and a server, and cuts the client off when told to. */
+export class Proxy {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #isOpen = true;
+
+  private constructor(target: number) {
+    this.#server = createServer((client) => {
+      if (!this.#isOpen) {
+        client.destroy();
+        return;
+      }
+      const server = connect({ port: target, host: '127.0.0.1' });
+      for (const [from, to] of [
+        [client, server],
+        [server, client],
+      ]) {
+        this.#sockets.add(from);
+        from.setNoDelay(true);
+        from.pipe(to);
+        from.on('error', () => {});
+        from.on('close', () => {
+          this.#sockets.delete(from);
+          to.destroy();
+        });
+      }
+    });
+  }
+
+  /** A proxy in front of a port of this machine. */
+  static async before(target: number): Promise<Proxy> {
+    const proxy = new Proxy(target);
+    proxy.#server.listen(0, '127.0.0.1');
+    await once(proxy.#server, 'listening');
+    return proxy;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the proxy is closed');
+    return address.port;
+  }
+
+  /** Ends every connection and refuses new ones until {@link open}. */
+  cut(): void {
+    this.#isOpen = false;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  open(): void {
+    this.#isOpen = true;
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+}

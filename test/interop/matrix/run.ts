@@ -1,0 +1,34 @@
+import type { Answer } from './driver.ts';
+import type { Proxy } from './proxy.ts';
+
+/** What a chapter of the script works with. */
+export interface Run {
+  /** The znode under which all happens. */
+  readonly root: string;
+  /** Stands in front of server 0. */
+  readonly proxy: Proxy;
+  /** Connect string of server `k`, modulo their number, or of all. */
+  hosts(k?: number): string;
+  /** Connect string that goes through the proxy. */
+  readonly proxied: string;
+  /** Has the driver carry out a command and records its answer. */
+  step(verb: string, ...args: string[]): Promise<Answer>;
+  /** The same, until `isDone` says so of the answer; only that one is recorded. */
+  until(isDone: (answer: Answer) => boolean, verb: string, ...args: string[]): Promise<Answer>;
+}
+
+export interface Chapter {
+  readonly name: string;
+  readonly play: (run: Run) => Promise<void>;
+}
+
+export const OPEN = '31:world:anyone';
+/** Long enough that no pause of the machine ends a session, and what the servers of the matrix grant at most, ms. */
+export const LONG = '10000';
+/** The shortest session the servers of the matrix grant, ms. */
+export const SHORT = '1000';
+
+/** A text as drivers take data. */
+export const data = (text: string): string => Buffer.from(text).toString('hex');
+
+export const isGone = ({ stat, error }: Answer): boolean => error === -101 || stat === null;

@@ -1,0 +1,37 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { apacheClassPath, requirePackages } from '../apache.ts';
+import { type Driver, ProcessDriver } from './driver.ts';
+
+/* Builds the drivers from their sources and starts them. */
+
+const source = (name: string): string => fileURLToPath(new URL(`drivers/${name}`, import.meta.url));
+
+const JAVA_FLAGS = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+
+export interface DriverKind {
+  readonly name: string;
+  /** Makes what has to be compiled, in an empty folder of this kind's own. */
+  build(dir: string): void;
+  start(dir: string): Driver;
+}
+
+export const javaDriver: DriverKind = {
+  name: 'java',
+  build(dir) {
+    requirePackages('/usr/bin/javac', '/usr/bin/java');
+    execFileSync('javac', ['-nowarn', '-cp', apacheClassPath, '-d', dir, source('Driver.java')], { stdio: 'pipe' });
+  },
+  start: (dir) => new ProcessDriver('java', 'java', [...JAVA_FLAGS, '-cp', `${dir}:${apacheClassPath}`, 'Driver']),
+};
+
+export const cDriver: DriverKind = {
+  name: 'c',
+  build(dir) {
+    requirePackages('/usr/bin/cc', '/usr/include/zookeeper/zookeeper.h');
+    const flags = ['-DTHREADED', '-O1', '-Wall', '-Wextra', '-Werror'];
+    execFileSync('cc', [...flags, '-o', join(dir, 'driver'), source('driver.c'), '-lzookeeper_mt', '-lpthread'], { stdio: 'pipe' });
+  },
+  start: (dir) => new ProcessDriver('c', join(dir, 'driver'), []),
+};
