@@ -9,15 +9,20 @@ import { type FileStorageOptions as PortableFileOptions, fileStorage as portable
 import { nodeFileSystem } from './storage/node-file-system.ts';
 import { nodeGunzip } from './storage/node-gunzip.ts';
 import { type NodeSocketsOptions, nodeSockets } from './transport/node-sockets.ts';
+import { soloTransport } from './transport/solo.ts';
 import { type TcpTransportOptions as PortableTcpOptions, tcpTransport as portableTcpTransport } from './transport/tcp.ts';
 
 /** {@link EnsembleOptions} with defaults for the parts around the protocol: TCP, a data directory, the host's clock. */
 export interface NodeOptions extends Omit<EnsembleOptions, 'transport' | 'storage' | 'clock' | 'random' | 'sockets'> {
   /** Folder of the transaction log, the snapshots and the epochs: a ZooKeeper data directory. Needed unless `storage` is given. */
   readonly dataDir?: string;
-  /** @default `tcpTransport()` */
+  /** Folder of the transaction log, when it is to be another one; best on a device of its own. @default `dataDir` */
+  readonly dataLogDir?: string;
+  /** Address on which the ports for other servers listen; `0.0.0.0` or `::` for all. @default the host of this server in `servers` */
+  readonly listenHost?: string;
+  /** @default `tcpTransport({ listenHost })`; for a standalone server one that opens no port */
   readonly transport?: EnsembleOptions['transport'];
-  /** @default `fileStorage({ dataDir })` */
+  /** @default `fileStorage({ dataDir, dataLogDir })` */
   readonly storage?: EnsembleOptions['storage'];
   /** @default `systemClock()` */
   readonly clock?: EnsembleOptions['clock'];
@@ -31,20 +36,24 @@ export interface NodeOptions extends Omit<EnsembleOptions, 'transport' | 'storag
  * Makes a replica of an ensemble in this process; it does nothing before its `start()`. Throws a ZabError with code BAD_OPTIONS when an option is out of rule.
  */
 export function createEnsembleNode(options: NodeOptions): EnsembleNode {
-  const { dataDir, ...rest } = options;
+  const { dataDir, dataLogDir, listenHost, ...rest } = options;
   return createNode({
     ...rest,
-    transport: options.transport ?? tcpTransport(),
-    storage: options.storage ?? dataStorage(dataDir),
+    transport: options.transport ?? (options.standalone === true ? soloTransport() : tcpTransport({ listenHost })),
+    storage: options.storage ?? dataStorage(dataDir, dataLogDir),
     clock: options.clock ?? systemClock(),
     random: options.random ?? systemRandom(),
     sockets: options.sockets ?? nodeSockets(),
   });
 }
 
-function dataStorage(dataDir: string | undefined): EnsembleOptions['storage'] {
-  if (typeof dataDir === 'string' && dataDir !== '') return fileStorage({ dataDir });
-  throw new ZabError('BAD_OPTIONS', 'option dataDir: must name a folder, unless storage is given');
+function dataStorage(dataDir: string | undefined, dataLogDir = dataDir): EnsembleOptions['storage'] {
+  for (const [name, folder] of Object.entries({ dataDir, dataLogDir })) {
+    if (typeof folder !== 'string' || folder === '') {
+      throw new ZabError('BAD_OPTIONS', `option ${name}: must name a folder, unless storage is given`);
+    }
+  }
+  return fileStorage({ dataDir: dataDir as string, dataLogDir });
 }
 
 /** Options of {@link fileStorage}. */
@@ -81,6 +90,9 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
   return portableTcpTransport({ ...rest, sockets });
 }
 
+// A server from a file.
+export { configFromZooCfg, type ZooCfgFile } from './config/node-zoo-cfg-file.ts';
+export type { ZooCfgOptions } from './config/settings.ts';
 export { CreateFlag, Err, EventType, type EventTypeCode, Op, Perms } from './model/codes.ts';
 // Errors, values and what helps with them.
 export { type ErrorCode, type Outcome, ZabError } from './model/errors.ts';

@@ -18,6 +18,8 @@ export interface ServerSpec extends ServerAddress {
   readonly weight?: number;
   /** Group in a hierarchical quorum (PROTOCOL 14.4). Either every participant names one or none does. */
   readonly group?: number;
+  /** Where its clients connect, to be told in /zookeeper/config (PROTOCOL 18.1); it opens no port. */
+  readonly client?: { readonly host: string; readonly port: number };
 }
 
 /** What makes a replica. Every server of an ensemble must be given the same `servers`, `election` and time limits. */
@@ -26,6 +28,8 @@ export interface EnsembleOptions {
   readonly id: number;
   /** At least one and at most 31 participants, and any number of observers. */
   readonly servers: readonly ServerSpec[];
+  /** A single server that nobody will join, as ZooKeeper's standalone server; over TCP it opens no port for other servers. @default false */
+  readonly standalone?: boolean;
   readonly transport: Transport;
   readonly storage: Storage;
   readonly clock: Clock;
@@ -46,7 +50,7 @@ export interface EnsembleOptions {
   readonly maxSessionTimeout?: number;
   /** Transactions between snapshots; each server draws its own between half and all of it. @default 100000 */
   readonly snapCount?: number;
-  /** Snapshots kept, with the logs they need; at least 3. @default 3 */
+  /** Snapshots kept, with the logs they need; at least 3. Infinity keeps them all. @default 3 */
   readonly snapRetainCount?: number;
   /** Committed transactions kept in memory for learners that are a little behind. @default 500 */
   readonly commitLogCount?: number;
@@ -62,6 +66,8 @@ export interface EnsembleOptions {
   readonly superDigest?: string;
   /** @default false */
   readonly skipAcl?: boolean;
+  /** Accept znodes with a TTL; otherwise they are refused with UNIMPLEMENTED. Must be the same on every server. @default true */
+  readonly extendedTypes?: boolean;
   /** Refuse writes over a hard quota with QUOTA_EXCEEDED. @default false, as ZooKeeper's */
   readonly enforceQuota?: boolean;
   /** Keep ZooKeeper's tree digest in log and snapshots. @default false */

@@ -23,6 +23,7 @@ export interface ResolvedOptions {
   readonly self: ResolvedServer;
   /** In ascending order of ids. */
   readonly servers: readonly ResolvedServer[];
+  readonly standalone: boolean;
   readonly transport: Transport;
   readonly storage: Storage;
   readonly clock: Clock;
@@ -40,6 +41,7 @@ export interface ResolvedOptions {
   readonly minSessionTimeout: number;
   readonly maxSessionTimeout: number;
   readonly snapCount: number;
+  /** Infinity: all. */
   readonly snapRetainCount: number;
   readonly commitLogCount: number;
   readonly maxRequestBytes: number;
@@ -48,6 +50,7 @@ export interface ResolvedOptions {
   readonly snapshotConcurrency: number;
   readonly superDigest: string | null;
   readonly skipAcl: boolean;
+  readonly extendedTypes: boolean;
   readonly enforceQuota: boolean;
   readonly digest: boolean;
   readonly containerCheckInterval: number;
@@ -111,6 +114,7 @@ export function resolveOptions(options: EnsembleOptions): ResolvedOptions {
     id,
     self,
     servers,
+    standalone: resolveStandalone(options.standalone, servers),
     transport: seam('transport', options.transport, ['open']),
     storage: seam('storage', options.storage, ['open', 'recover', 'append']),
     clock: seam('clock', options.clock, ['now', 'wall', 'setTimer', 'clearTimer', 'defer']),
@@ -169,7 +173,7 @@ function resolveTimes(options: EnsembleOptions) {
 function resolveLimits(options: EnsembleOptions) {
   return {
     snapCount: whole('snapCount', options.snapCount ?? 100_000, 2),
-    snapRetainCount: whole('snapRetainCount', options.snapRetainCount ?? 3, 3),
+    snapRetainCount: options.snapRetainCount === Infinity ? Infinity : whole('snapRetainCount', options.snapRetainCount ?? 3, 3),
     commitLogCount: whole('commitLogCount', options.commitLogCount ?? 500, 1),
     maxRequestBytes: whole('maxRequestBytes', options.maxRequestBytes ?? 0xfffff, 1024),
     maxOutstanding: whole('maxOutstanding', options.maxOutstanding ?? 100_000, 1),
@@ -190,9 +194,16 @@ function resolveRules(options: EnsembleOptions) {
     election,
     superDigest,
     skipAcl: flag('skipAcl', options.skipAcl ?? false),
+    extendedTypes: flag('extendedTypes', options.extendedTypes ?? true),
     enforceQuota: flag('enforceQuota', options.enforceQuota ?? false),
     digest: flag('digest', options.digest ?? false),
   } as const;
+}
+
+function resolveStandalone(value: unknown, servers: readonly ServerSpec[]): boolean {
+  const standalone = flag('standalone', value ?? false);
+  if (standalone && servers.length > 1) throw bad('standalone', `must be false with ${servers.length} servers`, value);
+  return standalone;
 }
 
 function resolveServers(servers: readonly ServerSpec[]): readonly ResolvedServer[] {
@@ -230,7 +241,13 @@ function resolveServer(server: ServerSpec, index: number): ResolvedServer {
     role,
     weight: whole(`${at}.weight`, server.weight ?? 1, 0),
     group: server.group === undefined ? undefined : whole(`${at}.group`, server.group, 0),
+    client: server.client === undefined ? undefined : resolveClient(`${at}.client`, server.client),
   };
+}
+
+function resolveClient(at: string, { host, port }: NonNullable<ServerSpec['client']>): ServerSpec['client'] {
+  if (typeof host !== 'string' || host === '') throw bad(`${at}.host`, 'must be a name or an IP address', host);
+  return { host, port: whole(`${at}.port`, port, 1, 65535) };
 }
 
 /** A quorum must be possible at all: there are voters, groups are complete, and some voter has weight. */

@@ -163,7 +163,7 @@ export class ReplicaState implements StateMachine {
     const options = this.#options;
     const now = this.#host.now();
     this.#preparer = new Preparer(this.tree, {
-      extendedTypes: true,
+      extendedTypes: options.extendedTypes,
       enforceQuota: options.enforceQuota,
       skipAcl: options.skipAcl,
       superDigest: options.superDigest,

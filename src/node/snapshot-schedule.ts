@@ -3,7 +3,7 @@ import type { ResolvedOptions } from './options.ts';
 
 /**
  * When this server writes a snapshot beside its log: after a number of transactions drawn anew each time between half of snapCount and all of it, so that the servers of an
- * ensemble don't all do it at once (PROTOCOL 15). Old snapshots and logs are purged after each.
+ * ensemble don't all do it at once (PROTOCOL 15). Old snapshots and logs are purged after each, unless all are kept.
  */
 export class SnapshotSchedule {
   #since = 0;
@@ -37,7 +37,7 @@ export class SnapshotSchedule {
     const saved = end('writing a snapshot');
     const purged = end('purging old snapshots');
     storage.saveSnapshot(this.#open(), (error) => {
-      if (!saved(error)) {
+      if (!saved(error) || snapRetainCount === Number.POSITIVE_INFINITY) {
         this.#running = false;
         return;
       }

@@ -7,11 +7,20 @@ export interface ConfigServer {
   readonly role?: 'participant' | 'observer';
   readonly weight?: number;
   readonly group?: number;
+  readonly client?: { readonly host: string; readonly port: number };
+}
+
+/** An IPv6 address in brackets. */
+const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+
+function serverLine({ id, host, quorumPort, electionPort, role = 'participant', client }: ConfigServer): string {
+  const line = `server.${id}=${bracketed(host)}:${quorumPort}:${electionPort}:${role}`;
+  return client === undefined ? line : `${line};${bracketed(client.host)}:${client.port}`;
 }
 
 /** ZooKeeper's text of an ensemble (PROTOCOL 18.1): in NEWLEADER, in notifications and in /zookeeper/config. Version 0: it never changes. */
 export function configText(servers: readonly ConfigServer[]): string {
-  const lines = servers.map((s) => `server.${s.id}=${s.host}:${s.quorumPort}:${s.electionPort}:${s.role ?? 'participant'}`);
+  const lines = servers.map(serverLine);
   const groups = new Map<number, number[]>();
   for (const s of servers) if (s.group !== undefined) groups.set(s.group, [...(groups.get(s.group) ?? []), s.id]);
   for (const [group, members] of groups) lines.push(`group.${group}=${members.join(':')}`);

@@ -48,6 +48,16 @@ test('writes through each server, snapshots and purges; all of it is there after
   await rig.verify(more);
 });
 
+test('with an infinite snapRetainCount nothing is purged', async () => {
+  await ensemble({ snapCount: 20, snapRetainCount: Number.POSITIVE_INFINITY });
+  let rounds = 0;
+  await eventually('more snapshots than are kept by default', async () => {
+    await write(rig.node(1), `round${rounds++}`, 30);
+    return (await files(1, 'snapshot.')).length > 5;
+  });
+  expect(await files(1, 'log.')).toContain('log.100000001');
+});
+
 test('a server comes back without its data: by a snapshot, which is on its disk afterwards', async () => {
   await ensemble({ commitLogCount: 50 });
   const { others } = await rig.roles();

@@ -199,6 +199,35 @@ describe('a node that cannot start says why', () => {
   });
 });
 
+test('a standalone server opens no port for others', async () => {
+  const taken = [createServer(), createServer()];
+  const ports: number[] = [];
+  for (const server of taken) {
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    ports.push((server.address() as { port: number }).port);
+  }
+  const [quorumPort, electionPort] = ports;
+  const servers = [{ id: 1, host: '127.0.0.1', quorumPort, electionPort }];
+  const node = make({ id: 1, servers, standalone: true, dataDir: join(folder, 'data'), dataLogDir: join(folder, 'log') });
+  await within('start', node.start());
+  const session = await node.openSession();
+  await session.create('/a');
+  expect(await readdir(join(folder, 'log', 'version-2'))).toEqual(['log.100000001']);
+  expect((await readdir(join(folder, 'data', 'version-2'))).sort()).toEqual(['acceptedEpoch', 'currentEpoch', 'snapshot.0']);
+  for (const server of taken) server.close();
+});
+
+test('without extended types there are no znodes with a TTL', async () => {
+  const node = make({ ...inMemory(), extendedTypes: false });
+  await within('start', node.start());
+  const session = await node.openSession();
+  expect(await failureOf(session.create('/a', null, { mode: 'persistentTtl', ttl: 1000 }))).toEqual({
+    code: 'UNIMPLEMENTED',
+    outcome: 'not-done',
+  });
+  await session.create('/a', null, { mode: 'container' });
+});
+
 test('a process that started a node and stopped it ends by itself', { timeout: 60_000 }, async () => {
   const [{ quorumPort, electionPort }] = await loopbackServers(1);
   const script = fileURLToPath(new URL('./children/solo.ts', import.meta.url));

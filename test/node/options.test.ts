@@ -24,6 +24,7 @@ test('defaults are filled in', () => {
   expect([transport.open, storage.open, clock.now, random.below, logger].every((part) => typeof part === 'function')).toBe(true);
   expect(rest).toEqual({
     id: 1,
+    standalone: false,
     tickTime: 2000,
     initLimit: 10,
     syncLimit: 5,
@@ -43,6 +44,7 @@ test('defaults are filled in', () => {
     superDigest: null,
     port: null,
     skipAcl: false,
+    extendedTypes: true,
     enforceQuota: false,
     digest: false,
     containerCheckInterval: 60_000,
@@ -61,6 +63,8 @@ test.each<[Partial<EnsembleOptions>]>([
   [{ servers: [server(1, { host: 'same' }), server(2, { host: 'same', quorumPort: 2889, electionPort: 3889 })] }],
   [{ superDigest: digestId('root:pw') }],
   [{ minSessionTimeout: 100_000 }],
+  [{ snapRetainCount: Number.POSITIVE_INFINITY }],
+  [{ standalone: true, servers: [server(1, { client: { host: '::1', port: 2181 } })] }],
 ])('%j is taken', (more) => {
   expect(resolveOptions(nodeOptions(more)).id).toBe(1);
 });
@@ -82,6 +86,9 @@ test.each<[string, Partial<Record<keyof EnsembleOptions, unknown>>]>([
   ['servers: either every participant has a group or none has; server 2 has none', { servers: [server(1, { group: 1 }), server(2)] }],
   ['servers[0].weight: is only for servers with a group', { servers: [server(1, { weight: 2 })] }],
   ['servers: at least one participant must have a weight above 0', { servers: [server(1, { weight: 0, group: 1 })] }],
+  ['servers[0].client.port: must be a whole number from 1 to 65535, not 0', { servers: [server(1, { client: { host: 'a', port: 0 } })] }],
+  ['servers[0].client.host: must be a name', { servers: [server(1, { client: { host: '', port: 1 } })] }],
+  ['standalone: must be false with 3 servers, not true', { standalone: true, servers: three }],
   ['transport: must be an object with open, not undefined', { transport: undefined }],
   ['storage: must be an object', { storage: {} }],
   ['clock: must be an object', { clock: { now: Date.now } }],

@@ -17,15 +17,18 @@ const RANKS: Readonly<Record<string, number>> = {
   storage: 5,
   server: 5,
   node: 6,
-  index: 7,
-  testing: 8,
+  client: 7,
+  config: 7,
+  index: 8,
+  cli: 9,
+  testing: 9,
 };
 
-const ENTRIES = ['src/index.ts', 'src/testing/index.ts'];
+const ENTRIES = ['src/index.ts', 'src/testing/index.ts', 'src/cli.ts'];
 
 function layerOf(path: string): string | undefined {
-  if (path === 'src/index.ts') return 'index';
-  return /^src\/([^/]+)\/./.exec(path)?.[1];
+  const [, entry] = /^src\/(index|cli)\.ts$/.exec(path) ?? [];
+  return entry ?? /^src\/([^/]+)\/./.exec(path)?.[1];
 }
 
 export const layers: Rule = (files) => {
@@ -70,7 +73,7 @@ const isBuiltin = (specifier: string): boolean => specifier.startsWith('node:') 
 
 /** What a browser must be able to run: all but the entry for Node and the files that hold its built-ins, and whatever these import. */
 const PORTABLE =
-  /^src\/(?:util|model|zab|tree|seams|wire|node|testing)\/|^src\/storage\/(?!node-|process-lock\.ts)|^src\/transport\/(?!node-sockets\.ts)/;
+  /^src\/(?:util|model|zab|tree|seams|wire|node|client|testing)\/|^src\/config\/(?!node-)|^src\/storage\/(?!node-|process-lock\.ts)|^src\/transport\/(?!node-sockets\.ts)/;
 
 export const portable: Rule = (files) => {
   const roots = [...files.keys()].filter((path) => isSource(path) && PORTABLE.test(path));

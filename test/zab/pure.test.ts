@@ -321,4 +321,11 @@ it('the configuration text has servers, groups, weights and the version (PROTOCO
     'server.1=h1:2001:3001:participant\nserver.2=h2:2002:3002:participant\nserver.3=h3:2003:3003:participant\n' +
       'group.1=1:2\ngroup.2=3\nweight.1=1\nweight.2=3\nweight.3=1\nversion=0',
   );
+  const client = { host: '0.0.0.0', port: 2181 };
+  expect(
+    configText([
+      { ...at(1), client },
+      { ...at(2), host: '::1', client: { ...client, host: '::' } },
+    ]),
+  ).toBe('server.1=h1:2001:3001:participant;0.0.0.0:2181\nserver.2=[::1]:2002:3002:participant;[::]:2181\nversion=0');
 });
