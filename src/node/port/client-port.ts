@@ -421,8 +421,11 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
   }
 
   metrics(): Record<string, number> {
+    let clientBytesToSend = 0;
+    for (const connection of this.#connections) clientBytesToSend += connection.bytesToSend;
     return {
       ...this.#counts,
+      clientBytesToSend,
       clientConnections: this.#connections.size,
       clientSessions: this.#sessions.size,
       clientRequestsUnderWay: this.#underWay,

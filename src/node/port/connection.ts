@@ -123,6 +123,11 @@ export class Connection implements SocketHandler {
     return this.#queue.length;
   }
 
+  /** Bytes that the client has not taken yet. */
+  get bytesToSend(): number {
+    return this.#out.buffered;
+  }
+
   // ---- bytes in ----
 
   opened(): void {}

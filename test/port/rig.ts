@@ -1,0 +1,68 @@
+import { createServer } from 'node:net';
+import { expect } from 'vitest';
+import { type EnsembleNode, type EnsembleOptions, nodeSockets } from '../../src/index.ts';
+import { Rig, type RigOptions } from '../ensemble/rig.ts';
+import { RawClient, type RawReply } from '../interop/raw.ts';
+
+/** A port of this machine that nobody listens on. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** Replicas on an in-memory network with client ports on real sockets. */
+export class PortRig extends Rig {
+  readonly ports = new Map<number, number>();
+  readonly clients: RawClient[] = [];
+
+  /** Starts all servers. */
+  static async start(options: RigOptions): Promise<PortRig> {
+    const rig = new PortRig({ maxClientCnxns: 0, ...options });
+    for (const { id } of rig.servers) rig.ports.set(id, await freePort());
+    await rig.startAll();
+    return rig;
+  }
+
+  override make(id: number, overrides: Partial<EnsembleOptions> = {}): EnsembleNode {
+    const port = { clientPort: this.port(id), clientHost: '127.0.0.1', sockets: nodeSockets() };
+    return super.make(id, { ...port, ...overrides });
+  }
+
+  port(id: number): number {
+    const port = this.ports.get(id);
+    if (port === undefined) throw new Error(`server ${id} has no port`);
+    return port;
+  }
+
+  /** A connection to a server on which nothing has been said. */
+  async dial(id = 1): Promise<RawClient> {
+    const client = await RawClient.dial(this.port(id));
+    this.clients.push(client);
+    return client;
+  }
+
+  /** A client with a session at a server. */
+  async client(id = 1, wanted: Parameters<typeof RawClient.connect>[1] = {}): Promise<RawClient> {
+    const client = await RawClient.connect(this.port(id), wanted);
+    this.clients.push(client);
+    return client;
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.clients.map((client) => client.drop()));
+    await this.stopAll();
+  }
+}
+
+/** A reply that says that all is well. */
+export function ok(reply: RawReply | 'closed'): RawReply {
+  if (reply === 'closed') throw new Error('the connection was closed');
+  expect(reply.err).toBe(0);
+  return reply;
+}
