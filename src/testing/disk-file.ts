@@ -23,7 +23,8 @@ export class DiskFile {
 
   write(bytes: Uint8Array, position: number): void {
     this.live.write(bytes, position);
-    this.#changes.push({ bytes: bytes.slice(), position });
+    // A copy: `slice` of a Buffer would be a view.
+    this.#changes.push({ bytes: new Uint8Array(bytes), position });
   }
 
   /** A write that is durable when it is done; with it goes all that came before. */

@@ -135,7 +135,7 @@ export class End implements SocketHandler {
     this.#told('data');
     if (this.#name === 'dialled' && !this.isOpen) this.#watch.breach('data came before opened');
     if (this.hasEnded) this.#watch.breach('data came after ended');
-    this.#chunks.push(chunk.slice());
+    this.#chunks.push(new Uint8Array(chunk));
     this.count += chunk.length;
     this.receiving();
   }

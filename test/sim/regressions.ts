@@ -19,4 +19,5 @@ export const regressions: readonly Regression[] = [
   { seed: 1795390174243, found: 'what a node applies in the turn in which it is stopped was expected to be told' },
   { seed: 1795390808507, found: 'a disk that was slowed twice at a time stayed slow' },
   { seed: 1795390808760, found: 'a timer too short to move simulated time ran out without end' },
+  { seed: 1795393290365, found: 'a power loss left what stood in the caller’s buffer by then, not what it had written' },
 ];

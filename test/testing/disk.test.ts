@@ -48,6 +48,16 @@ function lab(seed = 1): { disk: LabDisk; files: Files } {
 const REMAINS: readonly Remains[] = ['nothing', 'all', 'some'];
 
 describe('what a power loss leaves', () => {
+  it('is what was written, whatever becomes of the buffer that it was written from', async () => {
+    const { disk, files } = lab();
+    const file = await files.make('/d/a', 'first');
+    const bytes = Buffer.from('other');
+    await files.call((done) => file.write(bytes, bytes.length, 0, done));
+    bytes.fill('x');
+    disk.crash('power', 'all');
+    expect(Buffer.from(disk.get('/d/a')!).toString()).toBe('other');
+  });
+
   it('is what was synced: bytes, size and names, each by a sync of its own', async () => {
     const { disk, files } = lab();
     const file = await files.make('/d/a', 'first');
