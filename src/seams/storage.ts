@@ -23,6 +23,15 @@ export interface RecoverySink extends SnapshotSink {
   entry(entry: LogEntry): void;
 }
 
+/** Where a store keeps its data, and how much of it, bytes. The two folders may be one; then both numbers are of all that is in it. */
+export interface DiskUsage {
+  /** Holds the snapshots. */
+  readonly dataDir: string;
+  readonly dataBytes: number;
+  readonly logDir: string;
+  readonly logBytes: number;
+}
+
 export interface StorageOptions {
   readonly serverId: number;
   readonly clock: Clock;
@@ -64,6 +73,8 @@ export interface Storage {
   readLog(after: Long, upTo: Long, maxBytes: number, sink: (entry: LogEntry) => boolean, done: Done): void;
   /** Deletes snapshots older than the newest `keep`, and the logs that only they need. */
   purge(keep: number, done: Done): void;
+  /** Looks at the disk, for reports; an error if that can't be done now. A store without a disk has no such method. */
+  usage?(done: (error: Error | null, usage?: DiskUsage) => void): void;
   /** Bytes of log written since the last snapshot began, for the snapshot rule. */
   readonly logBytesSinceSnapshot: number;
   /** Finishes nothing, releases everything: after `done` no file handle is open and nothing is written any more. */

@@ -3,7 +3,7 @@ import type { SnapshotSource } from '../model/records.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { FileSystem } from '../seams/file-system.ts';
 import type { NewGunzip } from '../seams/gunzip.ts';
-import type { Done, Recovered, RecoverySink, Storage, StorageOptions } from '../seams/storage.ts';
+import type { DiskUsage, Done, Recovered, RecoverySink, Storage, StorageOptions } from '../seams/storage.ts';
 import type { LogEntry } from '../zab/entry.ts';
 import { FileStore, type FileStoreSettings } from './file-store.ts';
 import { later } from './later.ts';
@@ -125,6 +125,11 @@ class FileStorage implements Storage {
   purge(keep: number, done: Done): void {
     if (this.#store === null) this.#refuse(done);
     else this.#store.purge(keep, done);
+  }
+
+  usage(done: (error: Error | null, usage?: DiskUsage) => void): void {
+    if (this.#store === null) this.#refuse(done);
+    else this.#store.usage(done);
   }
 
   close(done: () => void): void {

@@ -3,13 +3,13 @@ import type { SnapshotSource } from '../model/records.ts';
 import { compareZxid, ZXID_NONE } from '../model/zxid.ts';
 import type { FileSystem } from '../seams/file-system.ts';
 import type { NewGunzip } from '../seams/gunzip.ts';
-import type { Done, Recovered, RecoverySink, StorageOptions } from '../seams/storage.ts';
+import type { DiskUsage, Done, Recovered, RecoverySink, StorageOptions } from '../seams/storage.ts';
 import { octetsFromText, octetsToBytes } from '../util/bytes.ts';
 import type { LogEntry } from '../zab/entry.ts';
 import { Barrier, Calls } from './calls.ts';
 import { Disk, DiskError } from './disk.ts';
 import { checkEpoch, type EpochName, type Epochs, readEpochs, writeEpoch } from './epochs.ts';
-import { type Folders, removeLeftovers, snapshotPath, temporaryPath } from './layout.ts';
+import { bytesIn, type Folders, removeLeftovers, snapshotPath, temporaryPath } from './layout.ts';
 import { readRange } from './log-files.ts';
 import { type LogOptions, LogWriter } from './log-writer.ts';
 import { planTruncation, purgeHistory, recoverHistory, truncateHistory } from './recovery.ts';
@@ -122,6 +122,20 @@ export class FileStore {
         done(error);
       },
     );
+  }
+
+  usage(done: (error: Error | null, usage?: DiskUsage) => void): void {
+    const refusal = this.#calls.refusal('usage');
+    if (refusal !== null) return this.#calls.fail(done, refusal);
+    const { snapshots, logs } = this.#folders;
+    let usage: DiskUsage | undefined;
+    const disk = this.#disk;
+    const look = function* (): Steps<void> {
+      const dataBytes = yield* bytesIn(disk, snapshots);
+      const logBytes = logs === snapshots ? dataBytes : yield* bytesIn(disk, logs);
+      usage = { dataDir: snapshots, dataBytes, logDir: logs, logBytes };
+    };
+    this.#calls.job(look(), (error) => (error === null ? done(null, usage) : done(error)));
   }
 
   close(done: () => void): void {

@@ -79,6 +79,14 @@ export function firstLogFor(logs: readonly LogFile[], zxid: Long): number {
   return index;
 }
 
+/** Bytes of all files in a folder, whatever they are. */
+export function* bytesIn(disk: Disk, folder: string): Steps<number> {
+  let bytes = 0;
+  // One that is gone meanwhile counts for nothing.
+  for (const name of yield* disk.readdir(folder)) bytes += Math.max(0, yield* disk.size(`${folder}/${name}`));
+  return bytes;
+}
+
 /** Removes what interrupted writes have left. */
 export function* removeLeftovers(disk: Disk, folder: string): Steps<void> {
   for (const name of yield* disk.readdir(folder)) {

@@ -84,6 +84,11 @@ export class SessionTracker {
     return out;
   }
 
+  /** The sets of sessions that expire together, and when. */
+  *buckets(): Generator<{ readonly deadline: number; readonly ids: readonly Long[] }> {
+    for (const [deadline, sessions] of this.#buckets) yield { deadline, ids: [...sessions].map(({ id }) => id) };
+  }
+
   /** When {@link expired} can next have something to report; undefined when nothing is tracked. */
   nextDeadline(): number | undefined {
     let next: number | undefined;

@@ -191,9 +191,12 @@ export class WatchTable<W extends object> {
     for (const path of lists.persistentRecursive) this.addPersistent(path, watcher, true);
   }
 
-  /** Paths and their watchers, for reports. */
-  *entries(): Generator<[path: string, watchers: W[]]> {
-    for (const [path, watchers] of this.#byPath) yield [path, [...watchers.keys()]];
+  /** Paths and those whose watches there a kind finds, for reports. */
+  *entries(kind: WatchKindCode = WatchKind.any): Generator<[path: string, watchers: W[]]> {
+    for (const [path, watchers] of this.#byPath) {
+      const found = [...watchers].filter(([, modes]) => (modes & FOUND_BY[kind]) !== 0).map(([watcher]) => watcher);
+      if (found.length > 0) yield [path, found];
+    }
   }
 }
 

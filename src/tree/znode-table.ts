@@ -31,6 +31,13 @@ export class ZnodeTable {
   readonly #walks: Walk[] = [];
   /** First of the deleted slots, chained by NEXT. */
   #free = 0;
+  /** Of all paths and data, one for each character of a path. */
+  #bytes = 0;
+
+  /** About how much the znodes hold: the lengths of paths and data. */
+  get bytes(): number {
+    return this.#bytes;
+  }
 
   get size(): number {
     return this.#slots.size;
@@ -68,6 +75,7 @@ export class ZnodeTable {
   }
 
   setData(slot: number, data: Octets | null): void {
+    this.#bytes += lengthOf(data) - lengthOf(this.#data[slot]);
     this.#data[slot] = data;
   }
 
@@ -87,6 +95,7 @@ export class ZnodeTable {
       this.#data.push(data);
     }
     this.#slots.set(path, slot);
+    this.#bytes += path.length + lengthOf(data);
     if (parent !== 0) this.#link(slot, parent);
     return slot;
   }
@@ -115,6 +124,7 @@ export class ZnodeTable {
     else if (parent !== 0) this.set(parent, FIRST_CHILD, next);
     if (parent !== 0) this.set(parent, CHILDREN, this.get(parent, CHILDREN) - 1);
     this.#slots.delete(this.#paths[slot]);
+    this.#bytes -= this.#paths[slot].length + lengthOf(this.#data[slot]);
     this.#paths[slot] = '';
     this.#data[slot] = null;
     page[at + OWNER] = 0;
@@ -170,6 +180,8 @@ export class ZnodeTable {
     return child !== 0 ? child : this.#after(slot, top);
   }
 }
+
+const lengthOf = (data: Octets | null): number => (data === null ? 0 : data.length);
 
 /** Where a walk stands: the znode that comes next. It survives changes of the table. */
 export class Walk {

@@ -173,9 +173,9 @@ export class Leader {
     this.#newLeader(handle);
   }
 
-  /** Bytes that wait for the end of a learner's snapshot or log, beside what its link holds. */
-  waitingBytes(link: LinkToken): number {
-    return this.#handles.get(link)?.waitingBytes ?? 0;
+  /** Those who have connected, whatever has become of them so far. */
+  get learners(): ReadonlyMap<LinkToken, LearnerHandle> {
+    return this.#handles;
   }
 
   /** A stream to the learner goes on: it is slow, but it lives. */

@@ -8,6 +8,7 @@ import { FastElection, notification } from './fast-election.ts';
 import type { History } from './history.ts';
 import { Leader } from './leader.ts';
 import { Follower, type Learner, Observer } from './learner.ts';
+import type { LearnerHandle } from './learner-handle.ts';
 import { type ElectionMessage, type Notification, PeerState, type QuorumMessage } from './messages.ts';
 import type { LinkToken, Outbox } from './outbox.ts';
 import { compareVotes, NO_VOTE, type Vote, voteOf } from './vote.ts';
@@ -16,6 +17,7 @@ import { compareVotes, NO_VOTE, type Vote, voteOf } from './vote.ts';
 const EARLY_MESSAGES = 8;
 /** As many of them are kept; with more, the oldest is closed. */
 const EARLY_LINKS = 256;
+const NO_LEARNERS: ReadonlyMap<LinkToken, LearnerHandle> = new Map();
 
 interface EarlyLink {
   readonly messages: QuorumMessage[];
@@ -184,9 +186,14 @@ export class Peer implements ZabContext {
     if (this.#role.kind === 'leading') this.#role.streamProgress(link);
   }
 
-  /** See {@link Leader.waitingBytes}. */
+  /** While this server leads: who has connected to learn from it. */
+  get learners(): ReadonlyMap<LinkToken, LearnerHandle> {
+    return this.#role.kind === 'leading' ? this.#role.learners : NO_LEARNERS;
+  }
+
+  /** Bytes that wait for the end of a learner's snapshot or log, beside what its link holds. */
   waitingBytes(link: LinkToken): number {
-    return this.#role.kind === 'leading' ? this.#role.waitingBytes(link) : 0;
+    return this.learners.get(link)?.waitingBytes ?? 0;
   }
 
   logRead(link: LinkToken, entries: readonly LogEntry[] | null): void {

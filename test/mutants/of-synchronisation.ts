@@ -82,12 +82,12 @@ export const synchronisationMutants: readonly Mutant[] = [
     this.#newLeader(handle);
   }
 
-  /** Bytes`,
+  /** Those`,
     replace: `    this.#newLeader(handle);
     handle.release();
   }
 
-  /** Bytes`,
+  /** Those`,
     seeds: 30,
   },
   {

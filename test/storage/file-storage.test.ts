@@ -349,6 +349,36 @@ describe('log files', () => {
   });
 });
 
+describe('what it takes on the disk', () => {
+  const usageOf = (disk: LabDisk, { storage }: StorageCalls) =>
+    disk.kernel.keepRunning(
+      new Promise((resolve, reject) => storage.usage!((error, usage) => (error === null ? resolve(usage) : reject(error)))),
+    );
+
+  it('is the bytes of all files, in one folder or in two', async () => {
+    for (const dataLogDir of ['/d', '/l']) {
+      const disk = new LabDisk();
+      const calls = on(disk, { dataLogDir });
+      await calls.open();
+      await expect(usageOf(disk, calls)).rejects.toThrow('not recovered yet');
+      await calls.recover();
+      await calls.saveSnapshot(new SampleSource(ZXID_NONE, 1));
+      await calls.append(...sampleEntries(1, 1, 2));
+      const sum = (folder: string) =>
+        disk
+          .list()
+          .filter((path) => path.startsWith(folder))
+          .reduce((total, path) => total + bytesOf(disk, path).length, 0);
+      const logs = `${dataLogDir}/version-2`;
+      expect(await usageOf(disk, calls)).toEqual({ dataDir: V2, dataBytes: sum(V2), logDir: logs, logBytes: sum(logs) });
+      expect(sum(logs)).toBeGreaterThan(4000);
+      expect(sum(V2)).toBeGreaterThan(100);
+      await calls.close();
+      await expect(usageOf(disk, calls)).rejects.toThrow();
+    }
+  });
+});
+
 describe('the end of a store', () => {
   it('is for good: nothing of it reaches the disk after close (faults 4712, 4541, 4502)', async () => {
     for (let waits = 0; waits < 12; waits++) {

@@ -47,6 +47,19 @@ describe('SessionTracker', () => {
     expect(tracker.size).toBe(1);
   });
 
+  it('shows who expires when, and nobody who has expired', () => {
+    const tracker = new SessionTracker(10);
+    for (const n of [1, 2, 3]) tracker.touch(session(n), n === 3 ? 50 : 15, 0);
+    const shown = () => [...tracker.buckets()].map(({ deadline, ids }) => [deadline, ids]);
+    expect(shown()).toEqual([
+      [20, [session(1), session(2)]],
+      [60, [session(3)]],
+    ]);
+    tracker.remove(session(1));
+    tracker.expired(20);
+    expect(shown()).toEqual([[60, [session(3)]]]);
+  });
+
   it('notices a session that moved', () => {
     const tracker = new SessionTracker(10);
     const [here, there] = [{}, {}];

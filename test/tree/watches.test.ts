@@ -122,6 +122,12 @@ describe('checks and removals', () => {
     expect([table.watchCount, table.pathCount, table.watcherCount]).toEqual([1, 1, 1]);
     expect(fired(nodeCreated, '/b/x')).toEqual([]);
     expect([...table.entries()]).toEqual([['/a', [two]]]);
+    table.addPersistent('/a', one, false);
+    table.addData('/b', one);
+    expect([...table.entries(2)]).toEqual([
+      ['/a', [one]],
+      ['/b', [one]],
+    ]);
   });
 });
 

@@ -26,6 +26,20 @@ describe('ZnodeTable', () => {
     expect(table.childNames(root)).toHaveLength(10_000);
   });
 
+  it('counts what paths and data take', () => {
+    const table = new ZnodeTable();
+    const root = table.insert('', 0, null);
+    const a = table.insert('/a', root, text('123'));
+    const b = table.insert('/a/b', a, null);
+    expect(table.bytes).toBe(2 + 3 + 4);
+    table.setData(a, text('1'));
+    table.setData(b, text('12345'));
+    expect(table.bytes).toBe(2 + 1 + 4 + 5);
+    table.setData(a, null);
+    table.remove(b);
+    expect(table.bytes).toBe(2);
+  });
+
   it('keeps the list of children whole when its first, last and middle go', () => {
     for (const order of ['abc', 'acb', 'bac', 'bca', 'cab', 'cba']) {
       const table = new ZnodeTable();
