@@ -79,12 +79,15 @@ async function nodeOf(file: string): Promise<{ node: EnsembleNode; options: Node
   }
 }
 
-function describe({ id, servers, standalone, dataDir, clientPort, clientHost = '0.0.0.0' }: NodeOptions): string {
-  const place = standalone ? 'standalone' : `one of ${servers.length}`;
-  return `server ${id}, ${place}, data in ${dataDir}, ${clientPort === undefined ? 'no client port' : `clients on ${address(clientHost, clientPort)}`}`;
+function describe(options: NodeOptions): string {
+  const { id, servers, standalone, dataDir } = options;
+  return `server ${id}, ${standalone ? 'standalone' : `one of ${servers.length}`}, data in ${dataDir}, ${clientsOf(options)}`;
 }
 
-const address = (host: string, port: number): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+function clientsOf({ clientPort, clientHost = '0.0.0.0' }: NodeOptions): string {
+  if (clientPort === undefined) return 'no client port';
+  return `clients on ${clientHost.includes(':') ? `[${clientHost}]` : clientHost}:${clientPort}`;
+}
 
 /** Runs the server until it is told to stop or fails. */
 async function serve(node: EnsembleNode, options: NodeOptions): Promise<void> {
@@ -99,9 +102,9 @@ async function serve(node: EnsembleNode, options: NodeOptions): Promise<void> {
   process.once('SIGINT', stop);
   node.on('role', (role) => role !== 'stopped' && log('info', `now ${role}`));
   node.on('serving', (serving) => {
-    if (!serving) return log('warn', 'not serving');
-    const who = node.leaderId === node.id ? 'as the leader' : `under server ${node.leaderId}`;
-    log('info', `serving ${who}, epoch ${node.epoch}: ${describe(options)}`);
+    if (!serving) return log(stopping ? 'info' : 'warn', 'not serving');
+    const under = node.leaderId === node.id ? '' : ` server ${node.leaderId}`;
+    log('info', `serving: ${node.role}${under}, epoch ${node.epoch}, ${clientsOf(options)}`);
   });
   log('info', `zab-ensemble ${version()} on Node ${process.version}, process ${process.pid}: ${describe(options)}`);
   try {

@@ -43,7 +43,8 @@ function logicalLines(text: string): LogicalLine[] {
       line: open?.line ?? index + 1,
     };
     if (!joins) found.push(joined);
-    open = joins ? joined : null;
+    // What is empty so far is no beginning: the next line may still be a comment.
+    open = joins && joined.text !== '' ? joined : null;
   });
   if (open !== null) found.push(open);
   return found;

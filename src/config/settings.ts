@@ -1,4 +1,5 @@
 import type { EnsembleOptions } from '../node/api.ts';
+import { parseWord } from '../node/port/four-letter.ts';
 import { reasonWithoutEffect } from './no-effect.ts';
 import { readRole } from './server-line.ts';
 import { filled, MAX_INT, systemNumber, trueOrFalse, whole, yesOrNo } from './values.ts';
@@ -93,20 +94,19 @@ const electionAlg: Setting = (value, { options }, warn) => {
   if (algorithm === 0) warn('is the basic election, which no ZooKeeper since 3.6 takes part in');
 };
 
-const WORD = /^[a-z]{4}$/;
-/** Words of ZooKeeper 3.8 that have to do with its threads, its tracing and its history of digests. */
-const OTHER_WORDS = new Set(['gtmk', 'stmk', 'hash']);
+const WORD = /^(?:[a-z]{4}|\*)$/;
+const isOffered = (word: string): boolean => word === '*' || parseWord(Uint8Array.from(word, (letter) => letter.charCodeAt(0))) !== null;
 
 const fourLetterWords: Setting = (value, { options }, warn) => {
   const words = value
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== '');
-  const wrong = words.filter((word) => word !== '*' && !WORD.test(word));
+  const wrong = words.filter((word) => !WORD.test(word));
   if (wrong.length > 0) throw new RangeError(`must be words of four letters with commas between them, or *; ${wrong.join(', ')} is none`);
-  const missing = words.filter((word) => OTHER_WORDS.has(word));
+  const missing = words.filter((word) => !isOffered(word));
   if (missing.length > 0) warn(`names words that are not offered: ${missing.join(', ')}`);
-  options.fourLetterWords = words.filter((word) => !OTHER_WORDS.has(word));
+  options.fourLetterWords = words.filter(isOffered);
 };
 
 const snapRetainCount: Setting = (value, { options }, warn) => {
