@@ -1,5 +1,7 @@
+import { connectSession } from './client/connect.ts';
+import type { ConnectOptions as PortableConnectOptions } from './client/options.ts';
 import { ZabError } from './model/errors.ts';
-import type { EnsembleNode, EnsembleOptions } from './node/api.ts';
+import type { EnsembleNode, EnsembleOptions, Session } from './node/api.ts';
 import { createNode } from './node/create.ts';
 import { systemClock, systemRandom } from './node/system-clock.ts';
 import type { Sockets } from './seams/sockets.ts';
@@ -47,6 +49,32 @@ export function createEnsembleNode(options: NodeOptions): EnsembleNode {
   });
 }
 
+/** Options of {@link connect}. */
+export interface ConnectOptions extends Omit<PortableConnectOptions, 'sockets' | 'clock' | 'random'> {
+  /** @default `nodeSockets()` */
+  readonly sockets?: Sockets;
+  /** @default `systemClock()` */
+  readonly clock?: PortableConnectOptions['clock'];
+  /** @default `systemRandom()` */
+  readonly random?: PortableConnectOptions['random'];
+}
+
+/**
+ * Opens a session over TCP at any ZooKeeper ensemble, or goes on with one: the same {@link Session} that `openSession` gives in process. `servers` is a list such as `host:2181,host2:2181`, tried
+ * in random order; a path behind it (`/app`) is what all paths of the session are relative to, and must exist.
+ *
+ * Rejects with CONNECTION_LOSS when no server has opened the session within `openTimeout`, with SESSION_EXPIRED when the one to go on with does not exist, with AUTH_FAILED, with ABORTED by
+ * the signal, and with BAD_OPTIONS.
+ */
+export function connect(servers: string, options: ConnectOptions = {}): Promise<Session> {
+  return connectSession(servers, {
+    ...options,
+    sockets: options.sockets ?? nodeSockets(),
+    clock: options.clock ?? systemClock(),
+    random: options.random ?? systemRandom(),
+  });
+}
+
 function dataStorage(dataDir: string | undefined, dataLogDir = dataDir): EnsembleOptions['storage'] {
   for (const [name, folder] of Object.entries({ dataDir, dataLogDir })) {
     if (typeof folder !== 'string' || folder === '') {
@@ -90,6 +118,8 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
   return portableTcpTransport({ ...rest, sockets });
 }
 
+export { connectSession } from './client/connect.ts';
+export type { Credential } from './client/options.ts';
 // A server from a file.
 export { configFromZooCfg, type ZooCfgFile } from './config/node-zoo-cfg-file.ts';
 export type { ZooCfgOptions } from './config/settings.ts';

@@ -40,9 +40,13 @@ export const Err = {
   ok: 0,
   systemError: -1,
   runtimeInconsistency: -2,
+  dataInconsistency: -3,
   marshallingError: -5,
   unimplemented: -6,
   badArguments: -8,
+  unknownSession: -12,
+  newConfigNoQuorum: -13,
+  reconfigInProgress: -14,
   noNode: -101,
   noAuth: -102,
   badVersion: -103,
@@ -54,9 +58,13 @@ export const Err = {
   authFailed: -115,
   sessionMoved: -118,
   notReadOnly: -119,
+  ephemeralOnLocalSession: -120,
   noWatcher: -121,
+  requestTimeout: -122,
   reconfigDisabled: -123,
+  sessionClosedRequireSaslAuth: -124,
   quotaExceeded: -125,
+  throttledOp: -127,
 } as const;
 
 /** ACL permission bits (PROTOCOL 2.4). */

@@ -130,8 +130,8 @@ export interface TreeReader {
 }
 
 /**
- * A change that a watch saw. `zxid` is the transaction's. `overflow` says that events were dropped because the consumer was slower than `capacity`
- * allows: read the state again; events after it are complete again.
+ * A change that a watch saw. `zxid` is the transaction's; 0 over the wire from servers that do not tell it (ZooKeeper up to 3.8). `overflow` says that events were dropped because the consumer
+ * was slower than `capacity` allows, or, over the wire, may have been missed while there was no connection: read the state again; events after it are complete again.
  */
 export interface WatchEvent {
   readonly type: 'created' | 'deleted' | 'dataChanged' | 'childrenChanged' | 'overflow';
@@ -183,7 +183,8 @@ export interface EnsembleNode extends EventEmitter<NodeEvents>, AsyncDisposable 
 
 /**
  * `connected`; `suspended`: the replica has lost its ensemble or the node was stopped, the session may live on or expire meanwhile: only the leader knows, so it stays
- * suspended until the leader has said; `expired` and `closed` are final: the session's ephemeral znodes are gone or going, unless it is `closed` because another handle goes on with the
+ * suspended until the leader has said. Over the wire: there is no connection, another server is looked for, and if none is reached for 4/3 of the session's timeout the session has
+ * `expired`, by the clock of this process; `expired` and `closed` are final: the session's ephemeral znodes are gone or going, unless it is `closed` because another handle goes on with the
  * session (calls then reject with SESSION_MOVED).
  */
 export type SessionState = 'connected' | 'suspended' | 'expired' | 'closed';
@@ -267,12 +268,15 @@ export type WatchKind = 'children' | 'data' | 'any';
  * `outcome` tells whether a write surely did not happen. While `suspended` calls are refused with CONNECTION_LOSS, after `expired` with SESSION_EXPIRED.
  */
 export interface Session extends EventEmitter<SessionEvents>, AsyncDisposable {
+  /** Changes only when a session over the wire that began at a server without a quorum gets to one with a quorum. */
   readonly id: Long;
   /** 16 bytes; whoever has them and the id can take the session over. */
   readonly password: Uint8Array;
   /** Negotiated timeout, ms. */
   readonly timeout: number;
   readonly state: SessionState;
+  /** Over the wire: served by a server without a quorum. Reads show what it has, writes fail with NOT_READ_ONLY. */
+  readonly readOnly: boolean;
 
   /** `path` in the result has the sequence suffix. */
   create(path: string, data?: DataInput, options?: CreateOptions & CallOptions): Promise<{ path: string; stat: Stat }>;
@@ -306,6 +310,9 @@ export interface Session extends EventEmitter<SessionEvents>, AsyncDisposable {
   /** Removes this session's watches of a kind on `path`. Rejects with NO_WATCHER when there are none. */
   removeWatches(path: string, kind?: WatchKind): Promise<void>;
 
-  /** Closes the session and so deletes its ephemeral znodes, in one transaction. */
+  /**
+   * Closes the session and so deletes its ephemeral znodes, in one transaction. Over the wire it never rejects: without a connection, or when that ends before the answer, the session is
+   * left to expire at the servers.
+   */
   close(): Promise<void>;
 }

@@ -98,14 +98,13 @@ const ADVICE: Readonly<Record<CallKindCode, string>> = {
   [CallKind.multi]: 'all of it or nothing may have happened; once connected again look which before repeating it',
   [CallKind.close]: 'the session may be closed, or live until it expires',
   [CallKind.sync]: 'ask again once connected again',
-  [CallKind.read]: 'it was waiting for earlier calls and was not done; ask again once connected again',
+  [CallKind.read]: 'it has changed nothing; ask again once connected again',
 };
 
-/** The error of a call that was waiting when the replica lost its ensemble. Says what the caller can do about it. */
-export function lostError(call: Call): ZabError {
+/** The error of a call that was waiting when the replica lost its ensemble, or when `what` happened. Says what the caller can do about it. */
+export function lostError(call: Call, what = 'the replica lost its ensemble before the answer came'): ZabError {
   const outcome = call.kind === CallKind.read ? 'not-done' : 'unknown';
-  const what = `the replica lost its ensemble before the answer came: ${ADVICE[call.kind]}`;
-  return new ZabError('CONNECTION_LOSS', `CONNECTION_LOSS ${call.path}: ${what}`, outcome, call.path);
+  return new ZabError('CONNECTION_LOSS', `CONNECTION_LOSS ${call.path}: ${what}: ${ADVICE[call.kind]}`, outcome, call.path);
 }
 
 /** The error of whatever is under way or asked for when the node has stopped, because of `cause` if that is given. */

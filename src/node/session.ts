@@ -58,6 +58,7 @@ export class LocalSession extends EventEmitter<SessionEvents> implements Session
   readonly id: Long;
   readonly timeout: number;
   readonly password: Uint8Array;
+  readonly readOnly = false;
   readonly #host: SessionHost;
   readonly #watches: WatchOwner;
   readonly #calls: CallQueue;

@@ -3,17 +3,17 @@ import { outer } from '../tree/paths.ts';
 import type { WatchEvent, Watcher, WatchKind, WatchOptions } from './api.ts';
 import { checkedPath } from './operations.ts';
 import { DEFAULT_CAPACITY, WatchStream } from './watch-stream.ts';
-import { Gate, ListenerSink, OneShotWatches, PersistentWatch, type Watches } from './watches.ts';
+import { Gate, ListenerSink, OneShotWatches, PersistentWatch, type WatchRegistry } from './watches.ts';
 
 /** The watches of one session, or those that the node itself has. */
 export class WatchOwner {
-  readonly #watches: Watches;
+  readonly #watches: WatchRegistry;
   readonly #gate = new Gate();
   readonly #shots: OneShotWatches;
   /** How to end each persistent watch. */
   readonly #persistent = new Map<PersistentWatch, () => void>();
 
-  constructor(watches: Watches) {
+  constructor(watches: WatchRegistry) {
     this.#watches = watches;
     this.#shots = new OneShotWatches(this.#gate);
   }
@@ -76,12 +76,17 @@ export class WatchOwner {
     let found = false;
     if (kind !== 'children') found = this.#watches.removeOneShot(this.#shots, 'data', path) || found;
     if (kind !== 'data') found = this.#watches.removeOneShot(this.#shots, 'child', path) || found;
-    if (kind === 'any') {
-      for (const [watch, end] of [...this.#persistent]) {
-        if (watch.path !== outer(path)) continue;
-        end();
-        found = true;
-      }
+    if (kind === 'any') found = this.endPersistent(path) || found;
+    return found;
+  }
+
+  /** Ends the persistent watches on exactly `path`. Whether there was one. */
+  endPersistent(path: string): boolean {
+    let found = false;
+    for (const [watch, end] of [...this.#persistent]) {
+      if (watch.path !== outer(path)) continue;
+      end();
+      found = true;
     }
     return found;
   }

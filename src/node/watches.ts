@@ -59,6 +59,18 @@ export abstract class Watching {
   abstract fired(event: WatchEvent, out: (sink: EventSink, event: WatchEvent) => void): void;
 }
 
+/** Where the watches of a session are entered and taken out again: the process's own table, or a client's. */
+export interface WatchRegistry {
+  addPersistent(watch: PersistentWatch): void;
+  removePersistent(watch: PersistentWatch): void;
+  addOneShot(shots: OneShotWatches, table: 'data' | 'child', path: string, callback: Watcher): void;
+  /** Whether there was one. */
+  removeOneShot(shots: OneShotWatches, table: 'data' | 'child', path: string): boolean;
+  removeOneShots(shots: OneShotWatches): void;
+  /** Opens a gate that was shut and delivers what it held. */
+  open(gate: Gate): void;
+}
+
 /** A watch that stays on one path or subtree, with one sink. */
 export class PersistentWatch extends Watching {
   constructor(
@@ -104,7 +116,8 @@ function take(from: Map<string, Watcher[]>, path: string, into: Set<Watcher>): v
   for (const callback of callbacks) into.add(callback);
 }
 
-function typeName(type: EventTypeCode): WatchEvent['type'] {
+/** An event's type as the public API names it. */
+export function typeName(type: EventTypeCode): WatchEvent['type'] {
   switch (type) {
     case EventType.nodeCreated:
       return 'created';
@@ -123,7 +136,7 @@ function typeName(type: EventTypeCode): WatchEvent['type'] {
  * An event is not delivered from inside the transaction that caused it, where half of a multi would be visible, but by {@link flush} right after it: the
  * replica's `applied` hook calls that before it answers anybody. So no callback comes later than a read which shows its change.
  */
-export class Watches implements TreeWatcher {
+export class Watches implements TreeWatcher, WatchRegistry {
   readonly #events: TreeEvents;
   readonly #table = new WatchTable<Watching>();
   readonly #persistent = new Set<PersistentWatch>();

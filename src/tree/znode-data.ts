@@ -1,7 +1,24 @@
 import Long from 'long';
 import type { Stat } from '../model/records.ts';
 import { type Octets, octetsToBytes, octetsToText } from '../util/bytes.ts';
-import { AVERSION, CTIME, CVERSION, CZXID, joined, MTIME, MZXID, OWNER, PZXID, sharedLong, shownOwner, VERSION } from './row.ts';
+import {
+  AVERSION,
+  CTIME,
+  CVERSION,
+  CZXID,
+  joined,
+  MTIME,
+  MZXID,
+  OWNER,
+  PZXID,
+  STAT_WORDS,
+  sharedLong,
+  shownOwner,
+  VERSION,
+} from './row.ts';
+
+/** For what comes with a Stat that is made already. */
+const NO_WORDS = new Int32Array(STAT_WORDS);
 
 /**
  * A znode's data and Stat as they were at one moment. Later changes of the tree don't show, and nothing done to it changes the tree.
@@ -52,6 +69,13 @@ export class ZnodeData {
     this.#children = children;
     this.#stat = undefined;
     this.#bytes = undefined;
+  }
+
+  /** Data and Stat as a server sent them. */
+  static of(octets: Octets | null, stat: Stat): ZnodeData {
+    const data = new ZnodeData(octets, NO_WORDS, 0, 0);
+    data.#stat = stat;
+    return data;
   }
 
   get stat(): Stat {
