@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,6 +52,7 @@ test('the tarball holds the build, its types and the papers, and nothing else', 
     'dist/index.d.ts',
     'dist/index.d.cts',
     'dist/testing/index.js',
+    'dist/cli.js',
   ]) {
     expect(names).toContain(name);
   }
@@ -75,6 +76,23 @@ test('p-queue is inside the build, the dependencies are not', () => {
     .map((match) => match[1]);
   const outside = imports.filter((name) => !name.startsWith('node:'));
   expect([...new Set(outside)].sort()).toEqual(['eventemitter3', 'long']);
+});
+
+test('the command runs, from where npm puts it', () => {
+  const { bin, version } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
+    bin: Record<string, string>;
+    version: string;
+  };
+  const file = join(installed, bin['zab-ensemble']);
+  expect(statSync(file).mode & 0o111).toBe(0o111);
+  mkdirSync(join(project, 'node_modules', '.bin'));
+  const command = join(project, 'node_modules', '.bin', 'zab-ensemble');
+  symlinkSync(file, command);
+  expect(execFileSync(command, ['--version'], { encoding: 'utf8' })).toBe(`${version}\n`);
+  writeFileSync(join(project, 'zoo.cfg'), 'dataDir=./data\nclientPort=2181\nautopurge.purgeInterval=1\n');
+  expect(execFileSync(command, ['--check', 'zoo.cfg'], { cwd: project, encoding: 'utf8' })).toBe(
+    'zoo.cfg is in order: server 1, standalone, data in ./data, clients on 0.0.0.0:2181\n',
+  );
 });
 
 test('publint finds nothing', () => {
