@@ -45,7 +45,7 @@ export class RemoteSession extends EventEmitter<SessionEvents> implements Sessio
   readonly #options: ResolvedConnectOptions;
   readonly #keeper: SessionKeeper;
   readonly #identities: Identities;
-  readonly #registry: RemoteWatches;
+  readonly #remoteWatches: RemoteWatches;
   readonly #watches: WatchOwner;
   readonly #calls = new RemoteCalls();
   /** Told once: the session is there, or never will be. */
@@ -65,8 +65,8 @@ export class RemoteSession extends EventEmitter<SessionEvents> implements Sessio
     this.chroot = new Chroot(options.chroot);
     this.#keeper = new SessionKeeper(options, this);
     this.#identities = new Identities(options.auth);
-    this.#registry = new RemoteWatches(this);
-    this.#watches = new WatchOwner(this.#registry);
+    this.#remoteWatches = new RemoteWatches(this);
+    this.#watches = new WatchOwner(this.#remoteWatches);
   }
 
   get id(): Long {
@@ -216,7 +216,7 @@ export class RemoteSession extends EventEmitter<SessionEvents> implements Sessio
   #watchingRead<T>(op: 3 | 4 | 12, path: string, table: 'data' | 'child', options: ReadOptions | undefined, reply: ReadReply): Promise<T> {
     const callback = options?.watch;
     if (callback === undefined) return this.#read(path, () => ({ op, path: this.#onWire(path), watch: false }), reply, options);
-    const request = (): ClientRequest => ({ op, path: this.#onWire(path), watch: !this.#registry.isRegistered(outer(path)) });
+    const request = (): ClientRequest => ({ op, path: this.#onWire(path), watch: !this.#remoteWatches.isRegistered(outer(path)) });
     return this.#submit(CallKind.read, path, request, reply, options, { table, path, callback });
   }
 
@@ -292,7 +292,7 @@ export class RemoteSession extends EventEmitter<SessionEvents> implements Sessio
       if (record.op === Op.multi) call.ops = record.ops;
       call.index = this.#connection!.send(call.cxid, record);
       this.#lastXid = call.cxid;
-      if (watch !== null) this.#registry.reading(outer(path));
+      if (watch !== null) this.#remoteWatches.reading(outer(path));
       if (signal !== undefined) call.listen(signal);
       this.#calls.push(call);
     });
@@ -334,16 +334,16 @@ export class RemoteSession extends EventEmitter<SessionEvents> implements Sessio
   connected(connection: Connection): void {
     this.#connection = connection;
     this.#identities.prove(connection);
-    this.#registry.restore();
+    this.#remoteWatches.restore();
     if (this.#identities.isProven) this.#announce();
   }
 
   received(header: ReplyHeader, body: JuteReader): void {
     if (header.xid === Xid.notification) {
       const { type, path } = decodeWatcherEvent(body);
-      return this.#registry.event(type, path, header.zxid);
+      return this.#remoteWatches.event(type, path, header.zxid);
     }
-    this.#registry.noEvent();
+    this.#remoteWatches.noEvent();
     if (header.xid === Xid.auth) this.#authAnswered(header.err);
     else this.#answered(header, body);
   }
@@ -367,7 +367,7 @@ export class RemoteSession extends EventEmitter<SessionEvents> implements Sessio
   #enterWatch(call: RemoteCall, { table, path, callback }: WantedWatch, err: number): void {
     const isAbsent = err === Err.noNode && call.op === Op.exists;
     if (!call.settled && (err === Err.ok || isAbsent)) this.#watches.once(table, path, callback);
-    this.#registry.hasRead(outer(path), isAbsent);
+    this.#remoteWatches.hasRead(outer(path), isAbsent);
   }
 
   /** The state is `connected` from now on. */
@@ -381,7 +381,7 @@ export class RemoteSession extends EventEmitter<SessionEvents> implements Sessio
 
   lost(connection: Connection, reason: string): void {
     this.#connection = null;
-    this.#registry.lost();
+    this.#remoteWatches.lost();
     this.#identities.lost(connection);
     if (this.#closing !== null) return this.#closed();
     this.#calls.failAll((call) => lostCall(call, connection, reason));
@@ -404,7 +404,7 @@ export class RemoteSession extends EventEmitter<SessionEvents> implements Sessio
     this.#calls.succeed(CallKind.close);
     this.#connection = null;
     this.#closing = null;
-    this.#registry.lost();
+    this.#remoteWatches.lost();
     this.#watches.end();
     this.#keeper.stop();
     this.#identities.end(this.#endError('not-done', ''));
