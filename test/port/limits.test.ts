@@ -1,7 +1,7 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { octetsFromText } from '../../src/util/bytes.ts';
 import { eventually } from '../ensemble/client.ts';
-import { bodyOf, bytesOf, frameOf, requestOf } from '../interop/raw.ts';
+import { bodyOf, frameOf, requestOf } from '../interop/raw.ts';
 import { ok, PortRig } from './rig.ts';
 
 const OPEN = [{ perms: 31, scheme: 'world', id: 'anyone' }];
@@ -11,110 +11,108 @@ const create = (path: string, text: string | null = null) =>
 let rig: PortRig;
 afterEach(() => rig.end());
 
-describe('limits', () => {
-  it('answers a request that is too large with an error, reads over it and goes on', async () => {
-    rig = await PortRig.start({ voters: 1, maxRequestBytes: 4096 });
+it('answers a request that is too large with an error, reads over it and goes on', async () => {
+  rig = await PortRig.start({ voters: 1, maxRequestBytes: 4096 });
+  const client = await rig.client();
+  const [before, large, after] = await Promise.all([
+    client.call(create('/a')),
+    client.send(1, bodyOf(create('/large', 'x'.repeat(100_000))), 50),
+    client.call({ op: 3, path: '/a', watch: false }),
+  ]);
+  expect([ok(before).err, (large as { err: number }).err, ok(after).err]).toEqual([0, -8, 0]);
+  expect((await client.call({ op: 3, path: '/large', watch: false })).err).toBe(-101);
+  // In pieces, and with the next request in the same piece as its end.
+  const payload = frameOf(requestOf(60, 1, new Uint8Array(10_000)));
+  const answer = client.expect(60);
+  client.write(payload.subarray(0, 9));
+  await new Promise((resolve) => setImmediate(resolve));
+  client.write(payload.subarray(9, 5000));
+  await new Promise((resolve) => setImmediate(resolve));
+  client.write(payload.subarray(5000));
+  const next = client.ping();
+  expect(await answer).toMatchObject({ err: -8 });
+  ok(await next);
+});
+
+it('closes a connection whose frame can be no request', async () => {
+  rig = await PortRig.start({ voters: 1 });
+  for (const length of [0, -1, 0x7fffffff]) {
     const client = await rig.client();
-    const [before, large, after] = await Promise.all([
-      client.call(create('/a')),
-      client.send(1, bodyOf(create('/large', 'x'.repeat(100_000))), 50),
-      client.call({ op: 3, path: '/a', watch: false }),
-    ]);
-    expect([ok(before).err, (large as { err: number }).err, ok(after).err]).toEqual([0, -8, 0]);
-    expect((await client.call({ op: 3, path: '/large', watch: false })).err).toBe(-101);
-    // In pieces, and with the next request in the same piece as its end.
-    const payload = frameOf(requestOf(60, 1, new Uint8Array(10_000)));
-    const answer = client.expect(60);
-    client.write(payload.subarray(0, 9));
-    await new Promise((resolve) => setImmediate(resolve));
-    client.write(payload.subarray(9, 5000));
-    await new Promise((resolve) => setImmediate(resolve));
-    client.write(payload.subarray(5000));
-    const next = client.ping();
-    expect(await answer).toMatchObject({ err: -8 });
-    ok(await next);
-  });
+    client.write(frameOf(new Uint8Array(8), length));
+    await client.closed;
+  }
+});
 
-  it('closes a connection whose frame can be no request', async () => {
-    rig = await PortRig.start({ voters: 1 });
-    for (const length of [0, -1, 0x7fffffff]) {
-      const client = await rig.client();
-      client.write(bytesOf((w) => (w.int(length), w.int(1), w.int(1))));
-      await client.closed;
-    }
+it('takes so many connections from one address and no more', async () => {
+  rig = await PortRig.start({ voters: 1, maxClientCnxns: 3 });
+  const clients = [await rig.client(), await rig.client(), await rig.client()];
+  const fourth = await rig.dial();
+  await fourth.closed;
+  await clients[0].drop();
+  await eventually('room for one more', async () => {
+    const client = await rig.dial();
+    return (await client.hello()) !== 'closed';
   });
+  ok(await clients[1].ping());
+});
 
-  it('takes so many connections from one address and no more', async () => {
-    rig = await PortRig.start({ voters: 1, maxClientCnxns: 3 });
-    const clients = [await rig.client(), await rig.client(), await rig.client()];
-    const fourth = await rig.dial();
-    await fourth.closed;
-    await clients[0].drop();
-    await eventually('room for one more', async () => {
-      const client = await rig.dial();
-      return (await client.hello()) !== 'closed';
-    });
-    ok(await clients[1].ping());
-  });
+it('reads no more requests than may be under way, and answers all of them', async () => {
+  rig = await PortRig.start({ voters: 1, globalOutstandingLimit: 10 });
+  const clients = [await rig.client(), await rig.client(), await rig.client()];
+  let most = 0;
+  const underWay = () => rig.node(1).metrics().clientRequestsUnderWay;
+  const look = setInterval(() => (most = Math.max(most, underWay())), 0);
+  ok(await clients[0].call(create('/n')));
+  const replies = await Promise.all(
+    clients.flatMap((client) =>
+      Array.from({ length: 500 }, () => client.call({ op: 5, path: '/n', data: octetsFromText('x'), version: -1 })),
+    ),
+  );
+  clearInterval(look);
+  for (const reply of replies) ok(reply);
+  expect(rig.node(1).tree.exists('/n')?.version).toBe(1500);
+  expect(most).toBeLessThanOrEqual(10);
+  expect(underWay()).toBe(0);
+});
 
-  it('reads no more requests than may be under way, and answers all of them', async () => {
-    rig = await PortRig.start({ voters: 1, globalOutstandingLimit: 10 });
-    const clients = [await rig.client(), await rig.client(), await rig.client()];
-    let most = 0;
-    const underWay = () => rig.node(1).metrics().clientRequestsUnderWay;
-    const look = setInterval(() => (most = Math.max(most, underWay())), 0);
-    ok(await clients[0].call(create('/n')));
-    const replies = await Promise.all(
-      clients.flatMap((client) =>
-        Array.from({ length: 500 }, () => client.call({ op: 5, path: '/n', data: octetsFromText('x'), version: -1 })),
-      ),
-    );
-    clearInterval(look);
-    for (const reply of replies) ok(reply);
-    expect(rig.node(1).tree.exists('/n')?.version).toBe(1500);
-    expect(most).toBeLessThanOrEqual(10);
-    expect(underWay()).toBe(0);
-  });
+it('lets a client that does not read wait, and nobody else', async () => {
+  rig = await PortRig.start({ voters: 1 });
+  const [slow, other] = [await rig.client(), await rig.client()];
+  const text = 'x'.repeat(500_000);
+  ok(await other.call(create('/large', text)));
+  slow.pause();
+  let answered = 0;
+  const asked = Array.from({ length: 200 }, () => slow.call({ op: 4, path: '/large', watch: false }).then(() => answered++));
+  const held = () => rig.node(1).metrics().clientBytesToSend;
+  await eventually('the server has stopped reading', () => held() > 1_000_000);
+  for (let i = 0; i < 20; i++) ok(await other.call({ op: 5, path: '/large', data: octetsFromText(text), version: -1 }));
+  // 100 MB are wanted of the server; it holds the little that was over the mark, and one answer.
+  expect(held()).toBeLessThan(2_000_000);
+  expect(answered).toBe(0);
+  slow.resume();
+  await Promise.all(asked);
+});
 
-  it('lets a client that does not read wait, and nobody else', async () => {
-    rig = await PortRig.start({ voters: 1 });
-    const [slow, other] = [await rig.client(), await rig.client()];
-    const text = 'x'.repeat(500_000);
-    ok(await other.call(create('/large', text)));
-    slow.pause();
-    let answered = 0;
-    const asked = Array.from({ length: 200 }, () => slow.call({ op: 4, path: '/large', watch: false }).then(() => answered++));
-    const held = () => rig.node(1).metrics().clientBytesToSend;
-    await eventually('the server has stopped reading', () => held() > 1_000_000);
-    for (let i = 0; i < 20; i++) ok(await other.call({ op: 5, path: '/large', data: octetsFromText(text), version: -1 }));
-    // 100 MB are wanted of the server; it holds the little that was over the mark, and one answer.
-    expect(held()).toBeLessThan(2_000_000);
-    expect(answered).toBe(0);
-    slow.resume();
-    await Promise.all(asked);
-  });
+it('drops a client that lets its events pile up', async () => {
+  rig = await PortRig.start({ voters: 1 });
+  const [slow, writer] = [await rig.client(), await rig.client()];
+  const path = `/${'p'.repeat(200_000)}`;
+  ok(await slow.call({ op: 106, path, mode: 0 }));
+  slow.pause();
+  ok(await writer.call(create(path)));
+  const gone = () => rig.node(1).metrics().clientConnections === 1;
+  for (let i = 0; i < 600 && !gone(); i++) ok(await writer.call({ op: 5, path, data: null, version: -1 }));
+  expect(gone()).toBe(true);
+  slow.resume();
+  await slow.closed;
+  ok(await writer.ping());
+});
 
-  it('drops a client that lets its events pile up', async () => {
-    rig = await PortRig.start({ voters: 1 });
-    const [slow, writer] = [await rig.client(), await rig.client()];
-    const path = `/${'p'.repeat(200_000)}`;
-    ok(await slow.call({ op: 106, path, mode: 0 }));
-    slow.pause();
-    ok(await writer.call(create(path)));
-    const gone = () => rig.node(1).metrics().clientConnections === 1;
-    for (let i = 0; i < 600 && !gone(); i++) ok(await writer.call({ op: 5, path, data: null, version: -1 }));
-    expect(gone()).toBe(true);
-    slow.resume();
-    await slow.closed;
-    ok(await writer.ping());
-  });
-
-  it('notices a connection on which nothing is said, and one whose client has gone without a word', async () => {
-    rig = await PortRig.start({ voters: 1, tickTime: 100 });
-    const mute = await rig.dial();
-    const halfOpen = await rig.client(1, { timeout: 400 });
-    halfOpen.endWriting();
-    await halfOpen.closed;
-    await mute.closed;
-  });
+it('notices a connection on which nothing is said, and one whose client has gone without a word', async () => {
+  rig = await PortRig.start({ voters: 1, tickTime: 100 });
+  const mute = await rig.dial();
+  const halfOpen = await rig.client(1, { timeout: 400 });
+  halfOpen.endWriting();
+  await halfOpen.closed;
+  await mute.closed;
 });

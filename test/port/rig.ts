@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { expect } from 'vitest';
-import { type EnsembleNode, type EnsembleOptions, nodeSockets } from '../../src/index.ts';
+import { type EnsembleNode, type EnsembleOptions, fileStorage, nodeSockets } from '../../src/index.ts';
 import { Rig, type RigOptions } from '../ensemble/rig.ts';
 import { RawClient, type RawReply } from '../interop/raw.ts';
 
@@ -22,8 +23,10 @@ export class PortRig extends Rig {
   readonly clients: RawClient[] = [];
 
   /** Starts all servers. */
-  static async start(options: RigOptions): Promise<PortRig> {
+  static async start(options: RigOptions, folder?: string): Promise<PortRig> {
     const rig = new PortRig({ maxClientCnxns: 0, ...options });
+    // Otherwise the logs are in memory, and it is all theirs in the end.
+    if (folder !== undefined) for (const { id } of rig.servers) rig.storages.set(id, fileStorage({ dataDir: join(folder, String(id)) }));
     for (const { id } of rig.servers) rig.ports.set(id, await freePort());
     await rig.startAll();
     return rig;
