@@ -1,7 +1,6 @@
 import Long from 'long';
 import { Err, Op } from '../model/codes.ts';
 import type { Request, SnapshotHead, SnapshotSource, Txn, WriteRequest, ZnodeRecord } from '../model/records.ts';
-import { ZXID_NONE } from '../model/zxid.ts';
 import { Preparer } from '../tree/prepare.ts';
 import { SessionTracker } from '../tree/session-tracker.ts';
 import { type TxnResult, ZnodeTree } from '../tree/tree.ts';
@@ -12,12 +11,15 @@ import { ByteBlocks } from '../wire/byte-blocks.ts';
 import { JuteWriter } from '../wire/jute.ts';
 import { decodeRequestBody } from '../wire/requests.ts';
 import { decodeTxn, encodeTxn } from '../wire/txn.ts';
-import { configText } from '../zab/config-text.ts';
 import type { StateMachine } from '../zab/context.ts';
+import type { EnsembleConfig } from '../zab/ensemble-config.ts';
 import { LogEntry } from '../zab/entry.ts';
+import type { LearnerHandle } from '../zab/learner-handle.ts';
 import type { SessionTouch } from '../zab/messages.ts';
 import type { LinkToken } from '../zab/outbox.ts';
+import type { ReplicaReport } from './hooks.ts';
 import type { ResolvedOptions } from './options.ts';
+import { SizeRange } from './port/stats.ts';
 
 /** Looks for empty containers and expired TTL znodes remove at most this many at a time (PROTOCOL 5). */
 const CLEANUP_BATCH = 10_000;
@@ -43,15 +45,18 @@ export class ReplicaState implements StateMachine {
   #preparer: Preparer | null = null;
   #tracker: SessionTracker | null = null;
   #nextCleanup = 0;
+  readonly #proposals = new SizeRange();
   /** Stands for this process where the tracker wants to know through which server a session comes. */
   readonly #here: LinkToken = {};
   readonly #writer = new JuteWriter(4096);
   readonly #blocks = new ByteBlocks();
   readonly #options: ResolvedOptions;
+  readonly #ensemble: EnsembleConfig;
   readonly #host: StateHost;
 
-  constructor(options: ResolvedOptions, host: StateHost) {
+  constructor(options: ResolvedOptions, ensemble: EnsembleConfig, host: StateHost) {
     this.#options = options;
+    this.#ensemble = ensemble;
     this.#host = host;
     this.tree = this.emptyTree();
   }
@@ -84,12 +89,23 @@ export class ReplicaState implements StateMachine {
 
   /** Shows the incoming tree; returns the one it replaces, null if there was nothing to show. */
   showIncoming(): ZnodeTree | null {
-    (this.incoming ?? this.tree).setConfig(octetsFromText(configText(this.#options.servers)), ZXID_NONE, 0);
+    this.showConfig();
     if (this.incoming === null) return null;
     const old = this.tree;
     this.tree = this.incoming;
     this.incoming = null;
     return old;
+  }
+
+  /** Puts the ensemble's configuration where clients read it. Without a time: each server's own would make the trees differ. */
+  showConfig(): void {
+    const { text, version } = this.#ensemble;
+    (this.incoming ?? this.tree).setConfig(octetsFromText(text), version, 0);
+  }
+
+  /** The configuration text in the tree, which a reconfig changes by a transaction. */
+  get configInTree(): string {
+    return (this.incoming ?? this.tree).getData('/zookeeper/config')?.text() ?? '';
   }
 
   /** The tree at the commit line, shown or not, for a snapshot. */
@@ -187,6 +203,7 @@ export class ReplicaState implements StateMachine {
     const w = this.#writer;
     w.reset();
     encodeTxn(w, txn);
+    this.#proposals.add(w.pos);
     return new LogEntry(zxid, this.#blocks.copy(w.buf, 0, w.pos), txn);
   }
 
@@ -218,6 +235,16 @@ export class ReplicaState implements StateMachine {
   #touchKnown(sessionId: Long, timeout: number, now: number): boolean {
     const tracker = this.#tracker;
     return tracker?.has(sessionId) === true && tracker.touch(sessionId, timeout, now);
+  }
+
+  report(learners: Iterable<LearnerHandle>): ReplicaReport {
+    const now = this.#host.now();
+    const tracker = this.#tracker;
+    return {
+      expiries: tracker === null ? null : [...tracker.buckets()].map(({ deadline, ids }) => ({ within: deadline - now, ids })),
+      proposals: this.#proposals,
+      learners: [...learners].map(({ isParticipant, phase }) => ({ isParticipant, isActive: phase === 'active' })),
+    };
   }
 
   /** What the leader asks of itself by now: closing expired sessions, removing empty containers and expired TTL znodes. */

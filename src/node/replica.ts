@@ -1,16 +1,18 @@
 import type Long from 'long';
+import { Op } from '../model/codes.ts';
 import type { Request } from '../model/records.ts';
 import { formatZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
 import type { OpenTransport, QuorumLink, QuorumLinkHandler, TransportHandler } from '../seams/transport.ts';
 import type { ZnodeTree } from '../tree/tree.ts';
 import { Fifo } from '../util/fifo.ts';
+import { EnsembleConfig } from '../zab/ensemble-config.ts';
 import type { LogEntry } from '../zab/entry.ts';
 import { History } from '../zab/history.ts';
 import type { ElectionMessage, QuorumMessage } from '../zab/messages.ts';
 import { type Action, type DurableSend, Outbox } from '../zab/outbox.ts';
 import { Peer } from '../zab/peer.ts';
 import type { Role } from './api.ts';
-import type { ReplicaControl, ReplicaHooks } from './hooks.ts';
+import type { ReplicaControl, ReplicaHooks, ReplicaReport } from './hooks.ts';
 import { type LinkOwner, LinkPort } from './link-port.ts';
 import type { ResolvedOptions } from './options.ts';
 import { Persistence } from './persistence.ts';
@@ -60,9 +62,17 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     this.#options = options;
     this.#hooks = hooks;
     this.#history = new History(options.commitLogCount);
+    const ensemble = new EnsembleConfig(options.servers);
     this.#time = new ProtocolTime(options.clock, options.tickTime / 2, () => this.#tick());
-    this.#state = new ReplicaState(options, { now: () => this.#time.now(), liveSessions: () => hooks.liveSessions() });
-    this.#peer = new Peer(zabConfigOf(options), this.#history, this.#out, this.#state, options.election, options.random.below(0x7fffffff));
+    this.#state = new ReplicaState(options, ensemble, { now: () => this.#time.now(), liveSessions: () => hooks.liveSessions() });
+    this.#peer = new Peer(
+      zabConfigOf(options, ensemble),
+      this.#history,
+      this.#out,
+      this.#state,
+      options.election,
+      options.random.below(0x7fffffff),
+    );
     this.#streams = new SnapshotStreams(options.snapshotConcurrency, options.clock, this);
     this.#schedule = new SnapshotSchedule(options, () => this.#state.openSnapshot());
     this.#persistence = new Persistence(options.storage, this.#history, this.#state, this.#durable);
@@ -105,6 +115,10 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     };
     if (this.#serving && this.#input(ask)) this.#planDrain();
     return asked;
+  }
+
+  report(): ReplicaReport {
+    return this.#state.report(this.#peer.learners.values());
   }
 
   metrics(): Record<string, number> {
@@ -397,6 +411,7 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     const hidden = this.#state.incoming !== null;
     const { txn, result } = this.#state.apply(entry, this.#isLocal);
     if (!hidden) this.#hooks.applied(txn, result);
+    if (txn.header.type === Op.reconfig) this.#peer.adoptConfig(this.#state.configInTree);
   }
 
   readonly #isLocal = (sessionId: Long): boolean => this.#hooks.isLocal(sessionId);
@@ -425,6 +440,8 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
         return this.#hooks.synced(action.request);
       case 'revalidated':
         return this.#hooks.revalidated(action.sessionId, action.valid);
+      case 'configChanged':
+        return this.#state.showConfig();
       case 'log':
         return this.#log(action.level, action.text);
     }

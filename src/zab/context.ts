@@ -1,5 +1,6 @@
 import type Long from 'long';
 import type { Request, SnapshotHead, ZnodeRecord } from '../model/records.ts';
+import type { EnsembleConfig } from './ensemble-config.ts';
 import type { LogEntry } from './entry.ts';
 import type { History } from './history.ts';
 import type { SessionTouch } from './messages.ts';
@@ -38,8 +39,7 @@ export interface ZabConfig {
   readonly initTime: number;
   readonly syncTime: number;
   readonly finalizeWait: number;
-  /** ZooKeeper's text of the configuration, for NEWLEADER and notifications (PROTOCOL 18.1). */
-  readonly configText: string;
+  readonly ensemble: EnsembleConfig;
 }
 
 /** What every role works with. `now` is set by the driver before each step: monotonic ms. */
@@ -49,6 +49,11 @@ export interface ZabContext {
   readonly out: Outbox;
   readonly app: StateMachine;
   now: number;
+  /**
+   * A server whose word counts has this configuration. Throws a ZabError with code BAD_OPTIONS when it has other members than ours: no part may be taken in an ensemble that is
+   * not the one of the options.
+   */
+  adoptConfig(text: string): void;
   /** Leaves the current role for a new election; takes effect when the step ends. */
   lookAgain(reason: string): void;
   /** Whether an election link to the server is up: the quickest sign of a dead process. */

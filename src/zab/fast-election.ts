@@ -190,6 +190,6 @@ export function notification(ctx: ZabContext, state: PeerStateCode, vote: Vote, 
     electionEpoch: round,
     peerEpoch: vote.peerEpoch,
     version: 2,
-    config: ctx.config.configText,
+    config: ctx.config.ensemble.text,
   };
 }

@@ -257,7 +257,7 @@ export class Leader {
       return this.#drop(handle, `server id ${m.serverId} is not another one of ours`);
     if (isParticipant !== config.quorum.isVoter(m.serverId))
       return this.#drop(handle, `server ${m.serverId} has another role in our configuration`);
-    if (compareZxid(m.configVersion, makeZxid(0, 0)) > 0) return this.#drop(handle, 'it knows a newer configuration');
+    if (compareZxid(m.configVersion, config.ensemble.version) > 0) return this.#drop(handle, 'it knows a newer configuration');
     const acceptedEpoch = epochOf(m.zxid);
     const reachable = Math.min(Math.max(this.#ctx.history.promisedEpoch, this.#epoch) + EPOCH_LEAP, LAST_EPOCH - 1);
     if (acceptedEpoch > reachable) return this.#drop(handle, `nobody accepts epoch ${acceptedEpoch} here`);
@@ -395,7 +395,7 @@ export class Leader {
     const { out, config, now } = this.#ctx;
     handle.phase = 'newLeaderSent';
     handle.deadline = now + config.initTime;
-    out.send(handle.link, { type: Packet.NEWLEADER, zxid: makeZxid(this.#epoch, 0), config: config.configText });
+    out.send(handle.link, { type: Packet.NEWLEADER, zxid: makeZxid(this.#epoch, 0), config: config.ensemble.text });
   }
 
   #checkNewLeaderAcks(): void {

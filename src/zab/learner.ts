@@ -48,6 +48,8 @@ export abstract class Learner {
   #redialAt = Number.POSITIVE_INFINITY;
   readonly #dialUntil: number;
   #lastHeard: number;
+  /** From NEWLEADER; it holds when the leader is established. */
+  #config: string | null = null;
   readonly #syncs = new Fifo<Request>();
 
   constructor(
@@ -102,7 +104,7 @@ export abstract class Learner {
       zxid: makeZxid(history.promisedEpoch, 0),
       serverId: config.id,
       protocolVersion: PROTOCOL_VERSION,
-      configVersion: ZXID_NONE,
+      configVersion: config.ensemble.version,
     });
   }
 
@@ -209,6 +211,7 @@ export abstract class Learner {
       case Packet.SNAPSHOT_END:
         return this.#snapshotEnd();
       case Packet.NEWLEADER:
+        this.#config = m.config;
         return this.#newLeader(m.zxid);
       case Packet.UPTODATE:
         return this.#upToDate();
@@ -309,6 +312,7 @@ export abstract class Learner {
   #upToDate(): void {
     const { out } = this.ctx;
     if (this.#phase !== 'newLeader' || this.link === null) return this.#fail('UPTODATE out of turn');
+    if (this.#config !== null) this.ctx.adoptConfig(this.#config);
     this.#phase = 'active';
     out.sendDurable(this.link, { type: Packet.ACK, zxid: makeZxid(this.#epoch, 0) });
     this.#apply();

@@ -22,6 +22,8 @@ export type Action =
   | { readonly kind: 'readLog'; readonly link: LinkToken; readonly after: Long; readonly upTo: Long }
   | { readonly kind: 'synced'; readonly request: Request }
   | { readonly kind: 'revalidated'; readonly sessionId: Long; readonly valid: boolean }
+  /** The configuration that this server knows has another text (see EnsembleConfig). */
+  | { readonly kind: 'configChanged' }
   | { readonly kind: 'log'; readonly level: 'info' | 'warn'; readonly text: string };
 
 /** A message that may leave only when everything up to `seq` is durable. */

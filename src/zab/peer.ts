@@ -1,8 +1,10 @@
 import type Long from 'long';
+import { ZabError } from '../model/errors.ts';
 import type { Request } from '../model/records.ts';
 import { BasicElection, claimOf } from './basic-election.ts';
 import type { StateMachine, ZabConfig, ZabContext } from './context.ts';
 import type { Decision, Election } from './election.ts';
+import { describeConfig, type EnsembleConfig } from './ensemble-config.ts';
 import type { LogEntry } from './entry.ts';
 import { FastElection, notification } from './fast-election.ts';
 import type { History } from './history.ts';
@@ -40,6 +42,8 @@ export class Peer implements ZabContext {
   /** In the order in which they came. */
   readonly #early = new Map<LinkToken, EarlyLink>();
   readonly #upLinks = new Set<number>();
+  /** The last configuration with other members of which was warned. */
+  #foreignConfig: string | undefined;
   /** Who looked for a leader while we had none to name or none that was established: they hear of it as soon as we serve, not at their next resend. */
   readonly #lookers = new Set<number>();
 
@@ -89,6 +93,13 @@ export class Peer implements ZabContext {
     this.#leaveBecause ??= reason;
   }
 
+  adoptConfig(text: string): void {
+    const what = this.#learnConfig(text);
+    if (what !== 'foreign') return;
+    const reason = 'the ensemble has been reconfigured and has other members than this option names';
+    throw new ZabError('BAD_OPTIONS', `option servers: ${reason}: ${describeConfig(text)}`);
+  }
+
   electionLinkUp(peer: number): boolean {
     return this.#upLinks.has(peer);
   }
@@ -119,6 +130,10 @@ export class Peer implements ZabContext {
 
   electionMessage(from: number, message: ElectionMessage): void {
     if (from === this.config.id || !this.config.serverIds.has(from)) return;
+    if (message.kind === 'notification' && message.config !== null && this.#learnConfig(message.config) === 'foreign') {
+      // Anybody may say so; but by rules that are out of date nothing is decided with whoever does.
+      return this.#warnOfConfig(from, message.config);
+    }
     const role = this.#role;
     if (message.kind === 'voteRequest') this.#answerVoteRequest(from, message.xid);
     else if (role.kind === 'looking') this.#decide(role.election.message(from, message));
@@ -289,6 +304,23 @@ export class Peer implements ZabContext {
     if (messages.length <= EARLY_MESSAGES) return;
     this.#early.delete(link);
     this.out.closeLink(link, 'too many messages before an answer');
+  }
+
+  // ---- the configuration ----
+
+  #learnConfig(text: string): ReturnType<EnsembleConfig['learn']> {
+    const what = this.config.ensemble.learn(text);
+    if (what === 'newer') {
+      this.out.log('info', `the ensemble has given its configuration ${describeConfig(text)}`);
+      this.out.act({ kind: 'configChanged' });
+    }
+    return what;
+  }
+
+  #warnOfConfig(from: number, text: string): void {
+    if (this.#foreignConfig === text) return;
+    this.#foreignConfig = text;
+    this.out.log('warn', `server ${from} is not heard: it knows a newer configuration with other members: ${describeConfig(text)}`);
   }
 
   // ---- what others that look are told ----

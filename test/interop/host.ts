@@ -1,7 +1,7 @@
 import { appendFileSync } from 'node:fs';
 import { answerCalls, tellParent } from '../../examples/support/processes.ts';
 import { createEnsembleNode, type EnsembleNode, type NodeOptions } from '../../src/index.ts';
-import { Load, type Note } from './load.ts';
+import { LOAD_PARENTS, Load, type Note } from './load.ts';
 
 /* One of our replicas in a process of its own, steered by the test (see `answerCalls`). Sessions in this process put it to use. */
 
@@ -39,6 +39,10 @@ const handlers = {
     zxid: node.tree.lastZxid.toString(),
   }),
   metrics: () => node.metrics(),
+  makeParents: async (): Promise<void> => {
+    await using session = await node.openSession();
+    for (const path of LOAD_PARENTS) if ((await session.exists(path)) === null) await session.create(path);
+  },
   load: ({ client }: { client: string }): void => {
     const load = new Load(
       client,

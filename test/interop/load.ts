@@ -27,7 +27,7 @@ export class Load {
   #session: Session | undefined;
   #stopped = false;
   #paused = false;
-  #step = 0;
+  #step = Date.now() % 1e9;
   #running: Promise<void>;
   /** Version of the counter, as far as known. */
   #counter: number | undefined;

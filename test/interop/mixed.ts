@@ -78,6 +78,7 @@ export class ApacheMember implements Member {
 export class OurMember implements Member {
   readonly kind = 'ours';
   onNote: (note: HostNote) => void = () => {};
+  readonly #clients: string[] = [];
   #child: Child<HostHandlers> | undefined;
   readonly #options: HostOptions;
 
@@ -105,6 +106,23 @@ export class OurMember implements Member {
     child.onNote = (note) => this.onNote(note as HostNote);
     this.#child = child;
     await child.call('start', this.#options);
+    // The clients of this process died with it; they come again under their names and find what they left.
+    for (const client of this.#clients) await child.call('load', { client });
+  }
+  async startClient(name: string): Promise<void> {
+    this.#clients.push(name);
+    await this.child.call('load', { client: name });
+  }
+  async pauseClients(): Promise<void> {
+    await this.#child?.call('pauseLoads', undefined as never);
+  }
+  async resumeClients(): Promise<void> {
+    await this.#child?.call('resumeLoads', undefined as never);
+  }
+  /** Ends the clients of this process; it has none when it starts again either. */
+  async stopClients(how: 'close' | 'leave'): Promise<void> {
+    this.#clients.length = 0;
+    await this.#child?.call('stopLoads', { how });
   }
   async kill(): Promise<void> {
     const child = this.#child;
@@ -141,6 +159,17 @@ async function dumpPort(port: number): Promise<string[]> {
 function parseLine(line: string): DumpedZnode {
   const [path, data, stat, acl] = JSON.parse(line) as [string, string | null, Record<string, string>, DumpedZnode['acl']];
   return { path, data: data === null ? null : Buffer.from(data, 'base64').toString(), stat, acl };
+}
+
+/** Every server writes its configuration into its own tree when it starts: when, is its own affair. */
+function comparable(line: string): DumpedZnode {
+  const znode = parseLine(line);
+  return znode.path === '/zookeeper/config' ? { ...znode, stat: { ...znode.stat, mtime: '-' } } : znode;
+}
+
+/** Paths that only one tree has, or that are not alike. */
+function different(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): string[] {
+  return [...new Set([...a.keys(), ...b.keys()])].filter((path) => a.get(path) !== b.get(path));
 }
 
 export interface MixedOptions {
@@ -234,26 +263,49 @@ export class MixedEnsemble {
     return leader as Member;
   }
 
-  /** The trees of `members`, by path; fails when they are not equal, with what differs. */
+  /** Waits until the trees of `members` are equal, and gives it by path; when they don't become equal, fails with what differs. */
   async equalTrees(members: readonly Member[] = this.members): Promise<Map<string, DumpedZnode>> {
-    let trees: DumpedZnode[][] = [];
-    await eventually(
-      'all trees have the same size',
-      async () => {
-        trees = [];
-        for (const m of members) trees.push((await m.dump()).map(parseLine).sort((a, b) => (a.path < b.path ? -1 : 1)));
-        return trees.every((tree) => tree.length === trees[0].length);
-      },
-      60_000,
-    );
-    for (let i = 1; i < trees.length; i++) {
-      const differ = trees[i].filter((znode, k) => JSON.stringify(znode) !== JSON.stringify(trees[0][k])).map((znode) => znode.path);
-      expect(
-        differ.slice(0, 5).map((path) => trees[i].find((z) => z.path === path)),
-        `server ${members[i].id} beside ${members[0].id}, ${differ.length} differ`,
-      ).toEqual(differ.slice(0, 5).map((path) => trees[0].find((z) => z.path === path)));
+    let trees: Map<string, string>[] = [];
+    const dumpAll = async (): Promise<boolean> => {
+      trees = [];
+      for (const m of members)
+        trees.push(new Map((await m.dump()).map((line) => [comparable(line).path, JSON.stringify(comparable(line))])));
+      return trees.every((tree) => different(tree, trees[0]).length === 0);
+    };
+    await eventually('equal trees', dumpAll, 30_000).catch(() => {});
+    for (const [i, tree] of trees.entries()) {
+      const paths = different(tree, trees[0]);
+      const some = (of: ReadonlyMap<string, string>) => paths.slice(0, 5).map((path) => [path, of.get(path)]);
+      expect(some(tree), `server ${members[i].id} beside ${members[0].id}: ${paths.length} differ`).toEqual(some(trees[0]));
     }
-    return new Map(trees[0].map((znode) => [znode.path, znode]));
+    return new Map([...trees[0]].map(([path, text]) => [path, JSON.parse(text) as DumpedZnode]));
+  }
+
+  /** Starts `width` clients on each of `members`. */
+  async startClients(width: number, members: readonly Member[] = this.members): Promise<void> {
+    await this.makeParents();
+    for (const m of members) {
+      if (!(m instanceof OurMember)) continue;
+      for (let k = 1; k <= width; k++) await m.startClient(`c${m.id}-${k}`);
+    }
+  }
+
+  async makeParents(): Promise<void> {
+    await this.ours[0].child.call('makeParents', undefined as never);
+  }
+
+  /** Nothing is asked for any more, and nothing is under way. */
+  async pauseClients(): Promise<void> {
+    await Promise.all(this.ours.map((m) => m.pauseClients()));
+  }
+
+  async resumeClients(): Promise<void> {
+    await Promise.all(this.ours.map((m) => m.resumeClients()));
+  }
+
+  /** Ends all clients: half of their sessions are closed, the others left to expire. */
+  async stopClients(): Promise<void> {
+    await Promise.all(this.ours.map((m) => m.stopClients('close')));
   }
 
   /** Waits until clients have been told of `count` more writes. */

@@ -1,6 +1,7 @@
 import type Long from 'long';
 import type { Request } from '../../src/model/records.ts';
 import { formatZxid, ZXID_NONE } from '../../src/model/zxid.ts';
+import { EnsembleConfig } from '../../src/zab/ensemble-config.ts';
 import { LogEntry } from '../../src/zab/entry.ts';
 import type { ElectionMessage, QuorumMessage } from '../../src/zab/messages.ts';
 import { QuorumRules } from '../../src/zab/quorum.ts';
@@ -51,7 +52,7 @@ export class Cluster implements World {
       initTime: 1000,
       syncTime: 500,
       finalizeWait: 20,
-      configText: 'version=0',
+      ensemble: new EnsembleConfig([]),
     };
     this.servers = ids.map((id) => new Server(this, id, { id, ...fixed }));
     this.watch = new Checker(this.servers, quorum);

@@ -2,6 +2,7 @@ import type Long from 'long';
 import type { Request } from '../../src/model/records.ts';
 import { formatZxid, makeZxid, ZXID_NONE } from '../../src/model/zxid.ts';
 import type { StateMachine, ZabConfig, ZabContext } from '../../src/zab/context.ts';
+import { EnsembleConfig } from '../../src/zab/ensemble-config.ts';
 import { LogEntry } from '../../src/zab/entry.ts';
 import { History } from '../../src/zab/history.ts';
 import type { QuorumMessage } from '../../src/zab/messages.ts';
@@ -92,6 +93,8 @@ export class FakeContext implements ZabContext {
   readonly out = new Outbox();
   readonly app = new FakeState();
   readonly up = new Set<number>();
+  /** Configurations that a leader has told. */
+  readonly configs: string[] = [];
   /** Why the role wants to end. */
   left: string | null = null;
 
@@ -106,10 +109,13 @@ export class FakeContext implements ZabContext {
       initTime: 1000,
       syncTime: 500,
       finalizeWait: 20,
-      configText: 'version=0',
+      ensemble: new EnsembleConfig([]),
     };
   }
 
+  adoptConfig(text: string): void {
+    this.configs.push(text);
+  }
   lookAgain(reason: string): void {
     this.left ??= reason;
   }

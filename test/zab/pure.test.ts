@@ -14,7 +14,7 @@ import {
 } from '../../src/model/zxid.ts';
 import { Fifo } from '../../src/util/fifo.ts';
 import { LongMap } from '../../src/util/long-map.ts';
-import { configText } from '../../src/zab/config-text.ts';
+import { configText } from '../../src/zab/ensemble-config.ts';
 import { History } from '../../src/zab/history.ts';
 import { NON_VOTER, type Notification, PeerState } from '../../src/zab/messages.ts';
 import { QuorumRules } from '../../src/zab/quorum.ts';

@@ -1,0 +1,37 @@
+import { afterEach, expect, test } from 'vitest';
+import { ApacheMember, MixedEnsemble } from './mixed.ts';
+
+/* Apache's servers with reconfig enabled give their configuration a version, and ours must go along with it. */
+
+let ensemble: MixedEnsemble | undefined;
+afterEach(async () => {
+  await ensemble?.end();
+  ensemble = undefined;
+});
+
+test.each(['aoa', 'oao'])('%s: with reconfig enabled a version above 0 goes round, whoever leads', async (servers) => {
+  ensemble = await MixedEnsemble.make({ servers, apache: { config: { reconfigEnabled: 'true' } } });
+  const { members, ledger } = ensemble;
+  await ensemble.startAll();
+  await ensemble.startClients(1);
+  const led = new Set<string>();
+  // The one with the largest id leads first; from then on the leader is killed in turn, until all were gone once and have nothing but their disks.
+  for (let round = 0; round < 4; round++) {
+    const leader = await ensemble.settled(members);
+    led.add(leader.kind);
+    await ensemble.progress(50);
+    await ensemble.pauseClients();
+    await ensemble.equalTrees();
+    await leader.kill();
+    await ensemble.settled(members.filter((m) => m !== leader));
+    await leader.start();
+    await ensemble.resumeClients();
+  }
+  await ensemble.settled(members);
+  await ensemble.stopClients();
+  const tree = await ensemble.equalTrees();
+  expect(led).toEqual(new Set(['apache', 'ours']));
+  expect(tree.get('/zookeeper/config')?.data).toMatch(/^version=[1-9a-f][0-9a-f]{8}$/m);
+  ledger.verify(tree);
+  for (const m of members) if (m instanceof ApacheMember) expect(m.log()).not.toMatch(/stale config|ahead of the leader/);
+});
