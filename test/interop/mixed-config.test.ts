@@ -1,5 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
-import { ApacheMember, MixedEnsemble } from './mixed.ts';
+import { eventually } from '../ensemble/client.ts';
+import { freePorts } from './apache.ts';
+import { ApacheMember, MixedEnsemble, python, SUPER } from './mixed.ts';
 
 /* Apache's servers with reconfig enabled give their configuration a version, and ours must go along with it. */
 
@@ -34,4 +36,17 @@ test.each(['aoa', 'oao'])('%s: with reconfig enabled a version above 0 goes roun
   expect(tree.get('/zookeeper/config')?.data).toMatch(/^version=[1-9a-f][0-9a-f]{8}$/m);
   ledger.verify(tree);
   for (const m of members) if (m instanceof ApacheMember) expect(m.log()).not.toMatch(/stale config|ahead of the leader/);
+});
+
+test('a reconfig that changes the members ends a replica that votes by the old ones, and it says why', async () => {
+  ensemble = await MixedEnsemble.make({ servers: 'aoa', apache: { config: { reconfigEnabled: 'true' } } });
+  const { members, ours } = ensemble;
+  await ensemble.startAll();
+  const [first, , third] = members;
+  const [quorumPort, electionPort, clientPort] = await freePorts(3);
+  const line = `server.4=127.0.0.1:${quorumPort}:${electionPort}:observer;127.0.0.1:${clientPort}`;
+  await python('reconfig.py', String((first as ApacheMember).server.clientPort), SUPER, line);
+  await eventually('our replica has stopped', () => /FATAL/.test(ours[0].log()));
+  expect(ours[0].log()).toMatch(/option servers: the ensemble has been reconfigured .* server\.4=127\.0\.0\.1/);
+  await ensemble.settled([first, third]);
 });

@@ -36,7 +36,7 @@ export interface Member {
 }
 
 /** The identity that passes every ACL, for looking at the trees. */
-const SUPER = 'super:secret';
+export const SUPER = 'super:secret';
 const SUPER_DIGEST = 'super:lK75jTNcA+U9vtVEw5vB51mj/w4=';
 
 const TICK = 1000;
@@ -148,10 +148,15 @@ export class OurMember implements Member {
 }
 
 const run = promisify(execFile);
-const DUMP = fileURLToPath(new URL('./dump.py', import.meta.url));
+
+/** Runs a script of this folder; gives what it prints. */
+export async function python(script: string, ...args: string[]): Promise<string> {
+  const { stdout } = await run('/usr/bin/python3', [fileURLToPath(new URL(script, import.meta.url)), ...args], { maxBuffer: 1 << 30 });
+  return stdout;
+}
 
 async function dumpPort(port: number): Promise<string[]> {
-  const { stdout } = await run('/usr/bin/python3', [DUMP, String(port), SUPER], { maxBuffer: 1 << 30 });
+  const stdout = await python('dump.py', String(port), SUPER);
   return stdout.split('\n').filter((line) => line !== '');
 }
 
