@@ -134,7 +134,8 @@ export class SessionKeeper implements ConnectionOwner {
     this.#reasons.clear();
     this.#isConnected = true;
     this.id = response.sessionId;
-    this.password = response.password;
+    // A plain array, whose `slice()` is a copy to whoever keeps the password.
+    this.password = new Uint8Array(response.password);
     this.timeout = response.timeout;
     this.readOnly = response.readOnly ?? false;
     if (this.readOnly) this.#search.start();

@@ -105,13 +105,16 @@ function checkedTimeout(timeout: number): number {
 
 function checkedResume(resume: NonNullable<SessionOptions['resume']>): NonNullable<ResolvedConnectOptions['resume']> {
   const { id, password } = resume;
-  if (Long.isLong(id) && password instanceof Uint8Array) return { id: id.toUnsigned(), password: password.slice() };
+  if (Long.isLong(id) && password instanceof Uint8Array) return { id: id.toUnsigned(), password: copyOf(password) };
   throw new ZabError('BAD_ARGUMENTS', 'BAD_ARGUMENTS: to go on with a session takes its id as a Long and its password as bytes');
 }
 
 /** A copy, so that later changes by the caller do nothing. */
 export function checkedCredential({ scheme, credential }: Credential): Credential {
   if (typeof scheme === 'string' && typeof credential === 'string') return { scheme, credential };
-  if (typeof scheme === 'string' && credential instanceof Uint8Array) return { scheme, credential: credential.slice() };
+  if (typeof scheme === 'string' && credential instanceof Uint8Array) return { scheme, credential: copyOf(credential) };
   throw new ZabError('BAD_ARGUMENTS', 'BAD_ARGUMENTS: an identity takes a scheme and a credential, a string or bytes');
 }
+
+/** `slice()` would do for a plain array, but a Buffer's shares its memory. */
+const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
