@@ -1,5 +1,6 @@
 import { connectSession } from './client/connect.ts';
 import type { ConnectOptions as PortableConnectOptions } from './client/options.ts';
+import { nodeEnvironment } from './config/node-environment.ts';
 import { ZabError } from './model/errors.ts';
 import type { EnsembleNode, EnsembleOptions, Session } from './node/api.ts';
 import { createNode } from './node/create.ts';
@@ -46,6 +47,7 @@ export function createEnsembleNode(options: NodeOptions): EnsembleNode {
     clock: options.clock ?? systemClock(),
     random: options.random ?? systemRandom(),
     sockets: options.sockets ?? nodeSockets(),
+    environment: options.environment ?? nodeEnvironment,
   });
 }
 

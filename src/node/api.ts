@@ -84,8 +84,14 @@ export interface EnsembleOptions {
   readonly maxClientCnxns?: number;
   /** Requests of clients that may be under way at once; past it no more are read from the connections until some are answered. @default 10000 */
   readonly globalOutstandingLimit?: number;
-  /** Four-letter words that the client port answers; '*' is all of them. @default ['srvr'] */
+  /**
+   * Four-letter words that the client port answers; '*' is all of them: ruok srvr stat mntr conf cons crst srst dump envi isro wchs wchc wchp dirs hash. Others are told that they
+   * are not on the list. As with ZooKeeper `srvr` is always answered, and `isro` in `readOnlyMode`.
+   * @default ['srvr']
+   */
   readonly fourLetterWords?: readonly string[];
+  /** What the word `envi` tells of the host, beside the version. @default nothing; with `createEnsembleNode` what Node knows of the machine and the user */
+  readonly environment?: () => Iterable<readonly [name: string, value: string]>;
   /**
    * Serves reads to clients that ask for it while there is no quorum: what they see is committed, may be old, and does not move (ZooKeeper's `readonlymode.enabled`).
    * @default false

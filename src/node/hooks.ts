@@ -4,6 +4,7 @@ import type { TxnResult, ZnodeTree } from '../tree/tree.ts';
 import type { SessionTouch } from '../zab/messages.ts';
 import type { Access } from './access.ts';
 import type { Role } from './api.ts';
+import type { SizeRange } from './port/stats.ts';
 import type { SessionIds } from './session-id.ts';
 
 /**
@@ -31,6 +32,16 @@ export interface ReplicaHooks {
   fatal(error: Error): void;
 }
 
+/** What the replica tells of itself to whoever watches over it. */
+export interface ReplicaReport {
+  /** While this server leads: in how many ms each set of sessions expires, unless something is heard of them. Else null: nobody else knows. */
+  readonly expiries: readonly { readonly within: number; readonly ids: readonly Long[] }[] | null;
+  /** Transactions proposed by this server, by their size in bytes. */
+  readonly proposals: SizeRange;
+  /** While this server leads: who learns from it, and whether it has come up to date. */
+  readonly learners: readonly { readonly isParticipant: boolean; readonly isActive: boolean }[];
+}
+
 /** What the layer above may ask of the replica. */
 export interface ReplicaControl {
   readonly role: Role;
@@ -43,6 +54,7 @@ export interface ReplicaControl {
   submit(request: Request): boolean;
   /** Asks the leader whether a session is alive and moves it to this server. False: not serving. The answer comes by `revalidated`. */
   revalidate(sessionId: Long, timeout: number): boolean;
+  report(): ReplicaReport;
 }
 
 /** Somebody in this process who has sessions: the application, or the client port. */

@@ -66,6 +66,7 @@ export interface ResolvedPort {
   readonly maxClientCnxns: number;
   readonly globalOutstandingLimit: number;
   readonly fourLetterWords: ReadonlySet<string>;
+  readonly environment: () => Iterable<readonly [name: string, value: string]>;
   readonly readOnlyMode: boolean;
 }
 
@@ -134,11 +135,14 @@ function resolvePort(options: EnsembleOptions): ResolvedPort | null {
   }
   const clientHost = options.clientHost ?? '0.0.0.0';
   if (typeof clientHost !== 'string' || clientHost === '') throw bad('clientHost', 'must be a name or an IP address', clientHost);
+  const environment = options.environment ?? (() => []);
+  if (typeof environment !== 'function') throw bad('environment', 'must be a function', environment);
   const port = {
     clientHost,
     maxClientCnxns: whole('maxClientCnxns', options.maxClientCnxns ?? 60, 0) || Number.POSITIVE_INFINITY,
     globalOutstandingLimit: whole('globalOutstandingLimit', options.globalOutstandingLimit ?? 10_000, 1),
     fourLetterWords: new Set(words),
+    environment,
     readOnlyMode: flag('readOnlyMode', options.readOnlyMode ?? false),
   };
   if (options.clientPort === undefined) return null;

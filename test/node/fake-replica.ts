@@ -4,8 +4,9 @@ import type { Request, WriteRequest } from '../../src/model/records.ts';
 import { makeZxid, nextZxid } from '../../src/model/zxid.ts';
 import type { EnsembleOptions, Role, Session } from '../../src/node/api.ts';
 import { type Engine, LocalNode } from '../../src/node/ensemble-node.ts';
-import type { ReplicaHooks } from '../../src/node/hooks.ts';
+import type { ReplicaHooks, ReplicaReport } from '../../src/node/hooks.ts';
 import { resolveOptions } from '../../src/node/options.ts';
+import { SizeRange } from '../../src/node/port/stats.ts';
 import { systemClock, systemRandom } from '../../src/node/system-clock.ts';
 import type { LogLevel } from '../../src/seams/logger.ts';
 import { Preparer } from '../../src/tree/prepare.ts';
@@ -52,6 +53,10 @@ export class FakeReplica implements Engine {
 
   metrics(): Record<string, number> {
     return { committed: 7 };
+  }
+
+  report(): ReplicaReport {
+    return { expiries: null, proposals: new SizeRange(), learners: [] };
   }
 
   serve(serving: boolean): void {

@@ -2,7 +2,7 @@ import type Long from 'long';
 import { Err, Op } from '../../model/codes.ts';
 import type { Id, Request, Txn } from '../../model/records.ts';
 import { compareZxid } from '../../model/zxid.ts';
-import type { TimerHandle } from '../../seams/clock.ts';
+import type { Clock, TimerHandle } from '../../seams/clock.ts';
 import type { ByteSocket, Listener, SocketHandler } from '../../seams/sockets.ts';
 import type { TxnResult } from '../../tree/tree.ts';
 import { WatchTable } from '../../tree/watches.ts';
@@ -18,9 +18,14 @@ import type { HolderHost, SessionHolder } from '../hooks.ts';
 import type { ResolvedOptions, ResolvedPort } from '../options.ts';
 import { isSessionPassword, sessionPassword } from '../session-id.ts';
 import type { TreeEvents, TreeWatcher } from '../tree-events.ts';
-import { Connection, type ConnectionHost } from './connection.ts';
+import { addressOf } from './address.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionHost } from './connection-host.ts';
+import { parseWord } from './four-letter.ts';
 import { OutputPool } from './output.ts';
 import { Reads } from './reads.ts';
+import { PortReport, type ReportedPort } from './report.ts';
+import { PortStats } from './stats.ts';
 
 /** How long a connection may take to say who it is, or to end, ms. */
 const HANDSHAKE_TIME = 10_000;
@@ -41,24 +46,29 @@ interface Resuming {
  * Serves ZooKeeper's clients (PROTOCOL 3, 4, 10, 11): their connections, their sessions and their watches. Reads are answered from the local tree, writes go to the leader. All connections
  * end when the replica loses its ensemble, as with ZooKeeper: their clients then look for another server.
  */
-export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
+export class ClientPort implements SessionHolder, ConnectionHost<Connection>, TreeWatcher, ReportedPort {
   readonly pool = new OutputPool();
+  readonly stats = new PortStats();
+  readonly clock: Clock;
   readonly maxFrame: number;
   readOnly = false;
   readonly #options: ResolvedOptions;
   readonly #port: ResolvedPort;
   readonly #host: HolderHost;
   readonly #events: TreeEvents;
-  readonly #watches = new WatchTable<Connection>();
+  readonly watches = new WatchTable<Connection>();
   readonly #reads: Reads<Connection>;
-  readonly #connections = new Set<Connection>();
+  readonly #report: PortReport;
+  readonly connections = new Set<Connection>();
   readonly #byAddress = new Map<string, number>();
   /** The connections that have a session of the ensemble. */
   readonly #sessions = new LongMap<Connection>();
   readonly #creating = new LongMap<Connection>();
   readonly #resuming = new LongMap<Resuming[]>();
   readonly #syncs = new Map<Request, Connection>();
-  #underWay = 0;
+  underWay = 0;
+  /** -1 until somebody wants to know it in this turn. */
+  #turnTime = -1;
   #bytesUnderWay = 0;
   #waiting: Connection[] = [];
   #dirty: Connection[] = [];
@@ -79,7 +89,9 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
     this.#host = host;
     this.#events = events;
     this.maxFrame = options.maxRequestBytes;
-    this.#reads = new Reads(() => host.control.tree, host.access, this.#watches);
+    this.clock = options.clock;
+    this.#report = new PortReport(options, port, host.control, this);
+    this.#reads = new Reads(() => host.control.tree, host.access, this.watches);
     events.add(this);
   }
 
@@ -122,7 +134,7 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
   }
 
   #closeAll(reason: string): void {
-    for (const connection of [...this.#connections]) connection.close(reason);
+    for (const connection of [...this.connections]) connection.close(reason);
   }
 
   #accept(socket: ByteSocket): SocketHandler {
@@ -130,23 +142,25 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
     const count = this.#byAddress.get(address) ?? 0;
     if (this.#closed !== null || count >= this.#port.maxClientCnxns) {
       this.#counts.clientsRefused++;
+      this.stats.rejected++;
       if (this.#closed === null) this.#log('warn', `client ${socket.remote}: ${count} connections from its address (maxClientCnxns)`);
       socket.destroy();
       return NOBODY;
     }
     this.#byAddress.set(address, count + 1);
     const connection = new Connection(this, socket, address);
-    this.#connections.add(connection);
+    this.connections.add(connection);
     return connection;
   }
 
   over(connection: Connection, reason: string): void {
-    this.#connections.delete(connection);
+    this.connections.delete(connection);
+    this.stats.dropped++;
     const address = addressOf(connection.remote);
     const left = (this.#byAddress.get(address) ?? 1) - 1;
     if (left === 0) this.#byAddress.delete(address);
     else this.#byAddress.set(address, left);
-    this.#watches.removeAll(connection);
+    this.watches.removeAll(connection);
     this.#flushLater();
     if (this.#sessions.get(connection.sessionId) === connection) this.#sessions.delete(connection.sessionId);
     if (reason !== '') this.#log('info', `client ${connection.remote}: closed: ${reason}`);
@@ -161,19 +175,23 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
 
   /** Ends connections that nothing comes from. Time is counted in sweeps, so that a stall of our own event loop is not held against anybody. */
   #sweep(): void {
-    for (const connection of [...this.#connections]) {
+    for (const connection of [...this.connections]) {
       connection.silent += SWEEP_TIME;
-      const limit = connection.state === 'open' ? Math.max(connection.timeout, SWEEP_TIME) : HANDSHAKE_TIME;
-      if (connection.silent > limit) connection.close(`nothing has come for ${connection.silent} ms`);
+      if (connection.silent > this.patienceWith(connection)) connection.close(`nothing has come for ${connection.silent} ms`);
     }
     if (this.#host.control.serving || this.#host.control.role !== 'looking') return;
     this.#alone += SWEEP_TIME;
     if (this.#port.readOnlyMode && this.#alone >= Math.max(READ_ONLY_DELAY, this.#options.tickTime)) this.#becomeReadOnly(true);
   }
 
+  patienceWith(connection: Connection): number {
+    return connection.state === 'open' ? Math.max(connection.timeout, SWEEP_TIME) : HANDSHAKE_TIME;
+  }
+
   #becomeReadOnly(readOnly: boolean): void {
     if (readOnly === this.readOnly) return;
     this.readOnly = readOnly;
+    this.#report.began();
     this.#log('info', readOnly ? 'client port: no quorum, so only reads are served' : 'client port: there is a quorum again');
     if (readOnly) this.#events.attach(this.#host.control.tree);
   }
@@ -181,6 +199,7 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
   // ---- the first frame (PROTOCOL 4) ----
 
   connect(connection: Connection, request: ConnectRequest): void {
+    this.stats.handshakes++;
     const { control } = this.#host;
     if (!control.serving && !this.readOnly) return connection.close('the server does not serve');
     if (this.readOnly && request.readOnly !== true) return connection.close('the server only reads, and the client wants more');
@@ -211,6 +230,7 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
       const record = { op: Op.closeSession } as const;
       this.#host.control.submit({ sessionId: id, cxid: 1, op: Op.closeSession, auth: [], record, body: null });
     } else if (body.type === Op.createSession) {
+      connection.stats.answered(Op.createSession, 0, header.zxid, connection.since, this.turnTime);
       this.#sessions.set(id, connection);
       connection.open(id, body.timeout, sessionPassword(id));
     }
@@ -250,12 +270,20 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
 
   // ---- requests ----
 
+  get turnTime(): number {
+    if (this.#turnTime === -1) {
+      this.#turnTime = this.clock.now();
+      this.#flushLater();
+    }
+    return this.#turnTime;
+  }
+
   get lastZxid(): Long {
     return this.#host.control.tree.lastZxid;
   }
 
   get isFull(): boolean {
-    return this.#underWay >= this.#port.globalOutstandingLimit || this.#bytesUnderWay >= MAX_UNDER_WAY;
+    return this.underWay >= this.#port.globalOutstandingLimit || this.#bytesUnderWay >= MAX_UNDER_WAY;
   }
 
   write(connection: Connection, xid: number, op: number, body: Uint8Array): Request | null {
@@ -286,12 +314,12 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
   }
 
   entered(bytes: number): void {
-    this.#underWay++;
+    this.underWay++;
     this.#bytesUnderWay += bytes;
   }
 
   left(bytes: number): void {
-    this.#underWay--;
+    this.underWay--;
     this.#bytesUnderWay -= bytes;
     if (this.#waiting.length === 0 || this.#wakePlanned || this.isFull) return;
     this.#wakePlanned = true;
@@ -312,12 +340,12 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
 
   read(connection: Connection, record: ReadRequest, auth: readonly Id[], w: JuteWriter): number {
     const err = this.#reads.answer(connection, record, auth, w);
-    if (this.#watches.hasAny !== this.#wasWatching) this.#listen();
+    if (this.watches.hasAny !== this.#wasWatching) this.#listen();
     return err;
   }
 
   restoreWatches(connection: Connection, { since, lists }: SetWatchesRequest): void {
-    this.#watches.catchUp(this.#host.control.tree, since, lists, connection, this.#deliver);
+    this.watches.catchUp(this.#host.control.tree, since, lists, connection, this.#deliver);
     this.#listen();
   }
 
@@ -331,10 +359,10 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
   // ---- watches ----
 
   get isWatching(): boolean {
-    return this.#watches.hasAny;
+    return this.watches.hasAny;
   }
 
-  readonly onEvent: TreeWatcher['onEvent'] = (type, path) => this.#watches.trigger(type, path, this.#deliver);
+  readonly onEvent: TreeWatcher['onEvent'] = (type, path) => this.watches.trigger(type, path, this.#deliver);
 
   readonly #deliver = (connection: Connection, type: number, path: string): void => {
     this.#counts.clientEvents++;
@@ -342,7 +370,7 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
   };
 
   #listen(): void {
-    this.#wasWatching = this.#watches.hasAny;
+    this.#wasWatching = this.watches.hasAny;
     this.#events.changed();
   }
 
@@ -361,11 +389,12 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
 
   readonly #flush = (): void => {
     this.#flushPlanned = false;
+    this.#turnTime = -1;
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const connection of dirty) connection.flush();
     // Here and not where a watch has fired: the tree is in the middle of a change then.
-    if (this.#watches.hasAny !== this.#wasWatching) this.#listen();
+    if (this.watches.hasAny !== this.#wasWatching) this.#listen();
   };
 
   // ---- what the replica tells ----
@@ -408,6 +437,7 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
 
   resume(): void {
     this.#alone = 0;
+    this.#report.began();
     if (!this.readOnly) return;
     this.#closeAll('there is a quorum again');
     this.#becomeReadOnly(false);
@@ -422,25 +452,25 @@ export class ClientPort implements SessionHolder, ConnectionHost, TreeWatcher {
 
   metrics(): Record<string, number> {
     let clientBytesToSend = 0;
-    for (const connection of this.#connections) clientBytesToSend += connection.bytesToSend;
+    for (const connection of this.connections) clientBytesToSend += connection.bytesToSend;
     return {
       ...this.#counts,
       clientBytesToSend,
-      clientConnections: this.#connections.size,
+      clientConnections: this.connections.size,
       clientSessions: this.#sessions.size,
-      clientRequestsUnderWay: this.#underWay,
-      clientWatches: this.#watches.watchCount,
+      clientRequestsUnderWay: this.underWay,
+      clientWatches: this.watches.watchCount,
     };
   }
 
   // ---- four-letter words ----
 
-  wordOf(_bytes: Uint8Array): string | null {
-    return null;
+  wordOf(bytes: Uint8Array): string | null {
+    return parseWord(bytes);
   }
 
-  answerWord(connection: Connection, _word: string): void {
-    connection.close('');
+  answerWord(connection: Connection, word: string): void {
+    this.#report.answer(connection, word);
   }
 
   #log(level: 'info' | 'warn', text: string): void {
@@ -452,11 +482,6 @@ const NO_BYTES = new Uint8Array(0);
 
 /** For a connection that is not wanted. */
 const NOBODY: SocketHandler = { opened() {}, data() {}, ended() {}, closed() {} };
-
-/** The address without the port; one of IPv4 in the form of IPv6 as IPv4. */
-function addressOf(remote: string): string {
-  return remote.slice(0, remote.lastIndexOf(':')).replace(/^::ffff:(?=\d+\.)/, '');
-}
 
 function copyOf(bytes: Uint8Array): Uint8Array {
   const copy = allocBytes(bytes.length);

@@ -4,21 +4,16 @@ import type { Id, Request, Txn } from '../../model/records.ts';
 import type { ByteSocket, SocketHandler } from '../../seams/sockets.ts';
 import type { TxnResult } from '../../tree/tree.ts';
 import { Fifo } from '../../util/fifo.ts';
-import { type ConnectRequest, type ConnectResponse, decodeConnectRequest, encodeConnectResponse } from '../../wire/client-connect.ts';
+import { type ConnectResponse, decodeConnectRequest, encodeConnectResponse } from '../../wire/client-connect.ts';
 import { encodeWatcherEvent, writeReplyHeader } from '../../wire/client-replies.ts';
-import {
-  type AuthRequest,
-  decodeReadRequest,
-  isReadOp,
-  type ReadRequest,
-  type SetWatchesRequest,
-  Xid,
-} from '../../wire/client-requests.ts';
-import { JuteError, JuteReader, type JuteWriter } from '../../wire/jute.ts';
+import { type AuthRequest, decodeReadRequest, isReadOp, type ReadRequest, Xid } from '../../wire/client-requests.ts';
+import { JuteError, JuteReader } from '../../wire/jute.ts';
+import type { ConnectionHost } from './connection-host.ts';
 import { Input } from './input.ts';
-import { Output, type OutputPool } from './output.ts';
+import { Output } from './output.ts';
 import { Pending, PendingKind } from './pending.ts';
 import { writeResult } from './results.ts';
+import { ConnectionStats } from './stats.ts';
 
 /** Events of a client that does not read them pile up to this, bytes; then its connection is closed. */
 const MAX_BACKLOG = 64 << 20;
@@ -31,49 +26,12 @@ const SYNC_CONNECTED = 3;
 const NO_PASSWORD = new Uint8Array(16);
 const MINUS_ONE = Long.MAX_UNSIGNED_VALUE;
 
-/** What a connection needs of the port that it came to. */
-export interface ConnectionHost {
-  readonly pool: OutputPool;
-  /** Limit of a frame (jute.maxbuffer), bytes. */
-  readonly maxFrame: number;
-  /** True while there is no quorum: then only reads are served. */
-  readonly readOnly: boolean;
-  /** The last zxid that has been applied. */
-  readonly lastZxid: Long;
-  /** Whether no more requests may come under way. */
-  readonly isFull: boolean;
-  /** The word that the first four bytes of a connection are; null if none. */
-  wordOf(bytes: Uint8Array): string | null;
-  answerWord(connection: Connection, word: string): void;
-  /** The first frame; ends in {@link Connection.open}, {@link Connection.refuse} or a closed connection. */
-  connect(connection: Connection, request: ConnectRequest): void;
-  /** Hands a write to the leader; null if that can't be done. `body` may not be kept. */
-  write(connection: Connection, xid: number, op: number, body: Uint8Array): Request | null;
-  /** The same for a sync. */
-  sync(connection: Connection, xid: number, path: string): Request | null;
-  /** Writes the body of the answer to a read; returns the error if there is one, and then what was written does not count. */
-  read(connection: Connection, record: ReadRequest, auth: readonly Id[], w: JuteWriter): number;
-  /** Registers watches again, and tells of what they have missed. */
-  restoreWatches(connection: Connection, record: SetWatchesRequest): void;
-  /** What an auth packet adds to the identities; null if it proves nothing. */
-  authenticate(request: AuthRequest, known: readonly Id[]): readonly Id[] | null;
-  /** A request came under way, or is not any more. */
-  entered(bytes: number): void;
-  left(bytes: number): void;
-  /** The connection waits until {@link ConnectionHost.isFull} is false. */
-  waits(connection: Connection): void;
-  /** There is something to flush at the end of this turn. */
-  dirty(connection: Connection): void;
-  /** Called once, when the connection is over. */
-  over(connection: Connection, reason: string): void;
-}
-
 type State = 'new' | 'opening' | 'open' | 'ending' | 'closed';
 
 /** One client's connection: its frames, its handshake, and its requests, which are answered in the order they came (PROTOCOL 3.1, 4). */
 export class Connection implements SocketHandler {
   readonly remote: string;
-  readonly #host: ConnectionHost;
+  readonly #host: ConnectionHost<Connection>;
   readonly #socket: ByteSocket;
   readonly #input = new Input();
   readonly #out: Output;
@@ -95,19 +53,18 @@ export class Connection implements SocketHandler {
   heard = false;
   /** Ms for which nothing has come, as the port counts them. */
   silent = 0;
-  /** The number of the last request, for reports. */
-  lastXid = 0;
-  lastOp = 0;
-  received = 0;
-  sent = 0;
+  /** When what is read now has come, monotonic ms. */
+  since = 0;
+  readonly stats: ConnectionStats;
 
-  constructor(host: ConnectionHost, socket: ByteSocket, address: string) {
+  constructor(host: ConnectionHost<Connection>, socket: ByteSocket, address: string) {
     this.#host = host;
     this.#socket = socket;
     this.remote = socket.remote;
     this.#auth = [{ scheme: 'ip', id: address }];
     this.#out = new Output(host.pool, socket, () => this.#drained());
     this.#reader = new JuteReader(NO_PASSWORD);
+    this.stats = new ConnectionStats(host.stats, host.clock.wall());
   }
 
   get state(): State {
@@ -128,6 +85,12 @@ export class Connection implements SocketHandler {
     return this.#out.buffered;
   }
 
+  /** What its socket waits for: 1 to read, 4 to write. */
+  get interest(): number {
+    if (this.#state === 'ending' || this.#state === 'closed') return 0;
+    return (this.#paused ? 0 : 1) | (this.#out.isEmpty ? 0 : 4);
+  }
+
   // ---- bytes in ----
 
   opened(): void {}
@@ -136,12 +99,14 @@ export class Connection implements SocketHandler {
     if (this.#state === 'closed' || this.#state === 'ending') return;
     this.heard = true;
     this.silent = 0;
+    this.#host.stats.bytesReceived += chunk.length;
     this.#input.push(chunk);
     this.#advance();
   }
 
   ended(): void {
-    this.close('');
+    // Who asks with a word often says at once that this was all.
+    if (this.#state !== 'ending') this.close('');
   }
 
   closed(reason: string): void {
@@ -153,6 +118,7 @@ export class Connection implements SocketHandler {
     // What is answered meanwhile goes out at the end of it.
     const due = this.#flushDue;
     this.#flushDue = true;
+    this.since = this.#host.clock.now();
     try {
       while (this.#mayRead() && this.#next());
     } catch (error) {
@@ -207,6 +173,7 @@ export class Connection implements SocketHandler {
     this.#reader.buf = input.buf;
     this.#reader.pos = start;
     this.#reader.end = start + length;
+    this.stats.packetIn();
     if (this.#state === 'new') this.#connect();
     else this.#request(start + length);
     return true;
@@ -217,6 +184,7 @@ export class Connection implements SocketHandler {
     const word = this.#host.wordOf(buf.subarray(pos, pos + 4));
     if (word === null) return false;
     this.#state = 'ending';
+    this.stats.packetIn();
     this.#input.clear();
     this.#host.answerWord(this, word);
     return true;
@@ -277,9 +245,6 @@ export class Connection implements SocketHandler {
     const r = this.#reader;
     const xid = r.int();
     const op = r.int();
-    this.lastXid = xid;
-    this.lastOp = op;
-    this.received++;
     if (op === Op.auth) return this.#authenticate(xid);
     if (isReadOp(op)) return this.#readRequest(xid, op);
     switch (op) {
@@ -315,7 +280,10 @@ export class Connection implements SocketHandler {
       if (error instanceof JuteError) return this.#fixed(xid, Err.marshallingError);
       throw error;
     }
-    if (this.#queue.length === 0) return this.#answerRead(xid, record, this.#auth);
+    if (this.#queue.length === 0) {
+      this.stats.answered(op, xid, this.#host.lastZxid, this.since, this.since);
+      return this.#answerRead(xid, record, this.#auth);
+    }
     this.#push(new Pending(PendingKind.read, xid, op, r.pos - from, record, this.#auth, null));
   }
 
@@ -358,6 +326,7 @@ export class Connection implements SocketHandler {
   }
 
   #push(pending: Pending): void {
+    pending.since = this.since;
     this.#queue.push(pending);
     this.#host.entered(pending.bytes);
   }
@@ -395,7 +364,8 @@ export class Connection implements SocketHandler {
     return this.#shift();
   }
 
-  #answerWrite({ xid, op }: Pending, result: TxnResult): void {
+  #answerWrite({ xid, op, since }: Pending, result: TxnResult): void {
+    this.stats.answered(op, xid, result.zxid, since, this.#host.turnTime);
     const isMulti = op === Op.multi && result.results !== null;
     const err = isMulti ? Err.ok : result.err;
     const w = this.#out.begin();
@@ -423,9 +393,10 @@ export class Connection implements SocketHandler {
   }
 
   #answerFirst(): void {
-    const { kind, xid, op, record, request, auth } = this.#shift();
-    if (kind === PendingKind.read) return this.#answerRead(xid, record!, auth);
+    const { kind, xid, op, record, request, auth, since } = this.#shift();
     if (kind === PendingKind.fixed) return this.#header(xid, this.#host.lastZxid, op);
+    this.stats.answered(op, xid, this.#host.lastZxid, since, this.#host.turnTime);
+    if (kind === PendingKind.read) return this.#answerRead(xid, record!, auth);
     const w = this.#out.begin();
     writeReplyHeader(w, xid, this.#host.lastZxid, Err.ok);
     // A sync's answer is the path that was asked with.
@@ -444,7 +415,10 @@ export class Connection implements SocketHandler {
     const w = this.#out.begin();
     writeReplyHeader(w, xid, zxid, Err.ok);
     const err = this.#host.read(this, record, auth, w);
-    if (err === Err.ok) return this.#end();
+    if (err === Err.ok) {
+      this.#end();
+      return;
+    }
     this.#out.cancel();
     this.#header(xid, zxid, err);
   }
@@ -460,7 +434,7 @@ export class Connection implements SocketHandler {
     const w = this.#out.begin();
     writeReplyHeader(w, Xid.notification, MINUS_ONE, Err.ok);
     encodeWatcherEvent(w, type, SYNC_CONNECTED, path);
-    this.#end();
+    this.#host.stats.eventBytes += this.#end();
     if (this.#out.buffered > MAX_BACKLOG) this.close('it does not read what it is sent');
   }
 
@@ -472,17 +446,21 @@ export class Connection implements SocketHandler {
 
   // ---- bytes out ----
 
-  #end(): void {
-    this.#out.end();
-    this.sent++;
-    if (this.#flushDue) return;
+  /** Ends a frame; returns its length. */
+  #end(): number {
+    const length = this.#out.end();
+    this.stats.packetOut(length);
+    if (this.#flushDue) return length;
     this.#flushDue = true;
     this.#host.dirty(this);
+    return length;
   }
 
   /** Sends `text` and ends the connection: the answer to a word. */
   answerText(bytes: Uint8Array): void {
     if (this.#state === 'closed') return;
+    this.stats.sent++;
+    this.#host.stats.sent++;
     this.#out.raw(bytes);
     this.finish();
   }

@@ -1,6 +1,7 @@
 import type Long from 'long';
 import { formatZxid, zxidHex } from '../../model/zxid.ts';
-import type { ConnectionView, DiskUsage, PortView, SettingsView } from './port-view.ts';
+import type { DiskUsage } from '../../seams/storage.ts';
+import type { ConnectionView, PortView, SettingsView } from './port-view.ts';
 
 /*
  * Four-letter words (PROTOCOL 18.3): what monitoring asks a server on its client port, without a session. The text is that of ZooKeeper 3.8.0, for there are programs that read it.

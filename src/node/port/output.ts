@@ -59,9 +59,12 @@ export class Output {
     return this.#writer;
   }
 
-  end(): void {
+  /** Ends the frame; returns the length of its content. */
+  end(): number {
     const w = this.#writer!;
-    w.setInt(this.#frame, w.pos - this.#frame - 4);
+    const length = w.pos - this.#frame - 4;
+    w.setInt(this.#frame, length);
+    return length;
   }
 
   /** Takes back what was written since {@link begin}. */

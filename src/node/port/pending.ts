@@ -8,6 +8,8 @@ export const PendingKind = { write: 0, sync: 1, read: 2, fixed: 3 } as const;
 export class Pending {
   /** A sync that came back before its turn. */
   done = false;
+  /** When it came, monotonic ms. */
+  since = 0;
 
   constructor(
     readonly kind: number,

@@ -1,4 +1,5 @@
 import type Long from 'long';
+import type { DiskUsage } from '../../seams/storage.ts';
 
 /** What a server is to its clients. */
 export type ServerMode = 'standalone' | 'leader' | 'follower' | 'observer' | 'read-only';
@@ -49,14 +50,6 @@ export interface ConnectionView {
 export type SessionsView =
   | { readonly kind: 'expiring'; readonly buckets: readonly { readonly at: number; readonly ids: readonly Long[] }[] }
   | { readonly kind: 'known'; readonly sessions: readonly { readonly id: Long; readonly timeout: number }[] };
-
-/** Where a server keeps its data, and how much of it, bytes. */
-export interface DiskUsage {
-  readonly dataDir: string;
-  readonly dataBytes: number;
-  readonly logDir: string;
-  readonly logBytes: number;
-}
 
 /** The settings that `conf` shows; times in ms, limits in ticks. */
 export interface SettingsView {
