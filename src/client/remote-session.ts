@@ -383,9 +383,10 @@ export class RemoteSession extends EventEmitter<SessionEvents> implements Sessio
     this.#connection = null;
     this.#remoteWatches.lost();
     this.#identities.lost(connection);
-    if (this.#closing !== null) return this.#closed();
+    if (this.#closing !== null) this.#calls.succeed(CallKind.close);
     this.#calls.failAll((call) => lostCall(call, connection, reason));
-    this.#become('suspended');
+    if (this.#closing !== null) this.#closed();
+    else this.#become('suspended');
   }
 
   expired(reason: string): void {
