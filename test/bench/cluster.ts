@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ServerSpec } from 'zab-ensemble';
 import { loopbackServers } from '../../examples/support/ports.ts';
 import { Child, until } from '../../examples/support/processes.ts';
+import type { StartOptions } from '../../examples/support/replica.ts';
 import type { BenchHandlers } from './replica.ts';
 
 export type Replica = Child<BenchHandlers>;
@@ -15,11 +16,17 @@ export class Cluster {
     readonly servers: readonly ServerSpec[],
     readonly folder: string,
     readonly nodeOptions: readonly string[],
+    readonly options: (id: number) => StartOptions['options'],
   ) {}
 
   /** `parent` is the folder that the temporary folder is made in. */
-  static async create(parent: string, servers: number, nodeOptions: readonly string[] = []): Promise<Cluster> {
-    return new Cluster(await loopbackServers(servers), await mkdtemp(join(parent, 'zab-bench-')), nodeOptions);
+  static async create(
+    parent: string,
+    servers: number,
+    nodeOptions: readonly string[] = [],
+    options: (id: number) => StartOptions['options'] = () => ({}),
+  ): Promise<Cluster> {
+    return new Cluster(await loopbackServers(servers), await mkdtemp(join(parent, 'zab-bench-')), nodeOptions, options);
   }
 
   get ids(): number[] {
@@ -38,7 +45,7 @@ export class Cluster {
       ids.map((id) => {
         const replica: Replica = new Child(`replica ${id}`, new URL('./replica.ts', import.meta.url), this.nodeOptions);
         this.#replicas.set(id, replica);
-        return replica.call('start', { id, servers: this.servers, dataDir: this.#dataDir(id) });
+        return replica.call('start', { id, servers: this.servers, dataDir: this.#dataDir(id), options: this.options(id) });
       }),
     );
   }

@@ -46,6 +46,8 @@ export interface ApacheOptions {
   readonly properties?: Readonly<Record<string, string>>;
   /** @default 256 */
   readonly heapMb?: number;
+  /** Options of the virtual machine. @default a small heap, and what starts quickly */
+  readonly jvm?: readonly string[];
 }
 
 const JARS = '/usr/share/java';
@@ -215,9 +217,9 @@ class DebianServer implements ApacheServer {
   }
 
   #spawn(): void {
-    const { heapMb = 256, properties = {} } = this.#options;
+    const { heapMb = 256, properties = {}, jvm } = this.#options;
     const output = openSync(join(this.dir, 'stdout'), 'a');
-    const flags = [`-Xmx${heapMb}m`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+    const flags = jvm ?? [`-Xmx${heapMb}m`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
     const settings = { 'log4j.configuration': `file:${join(this.dir, 'log4j.properties')}`, ...properties };
     const main = ['-cp', apacheClassPath, 'org.apache.zookeeper.server.quorum.QuorumPeerMain', join(this.dir, 'zoo.cfg')];
     const java = ['java', ...flags, ...Object.entries(settings).map(([name, value]) => `-D${name}=${value}`), ...main];
