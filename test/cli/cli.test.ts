@@ -35,7 +35,7 @@ const standalone = async (more: Readonly<Record<string, string | number>> = {}) 
   return { clientPort, dataDir, file: await config(`${clientPort}.cfg`, { clientPort, dataDir, tickTime: 200, ...more }) };
 };
 
-const write = (client: RawClient, path: string) => client.call({ op: Op.create, path, data: null, acl: [...OPEN_ACL], flags: 0 });
+const write = (client: RawClient, path: string) => client.call({ op: Op.create, path, data: null, acl: OPEN_ACL, flags: 0, ttl: 0 });
 
 /** What a process says that has failed or was refused: words, and no stack. */
 const PLAIN = /^(?!.*\n +at )/s;
