@@ -7,9 +7,9 @@ import { type Call, CallKind, type CallKindCode } from './calls.ts';
 /**
  * The calls of one session that are not answered yet, in the order made, which is the order they are answered in.
  *
- * A session's writes go to the leader over one ordered channel, so they are answered in order: when the transaction for a write is applied, everything before it in the queue can be
- * answered too. Reads at the front run then and there; a sync before it is answered because the write was committed after the sync was asked: whatever had been committed by then is
- * applied here by now, and a quorum has confirmed the leader since.
+ * A session's writes go to the leader over one ordered channel, so they are answered in order: when the transaction for a write is applied, everything before it in the queue has been
+ * answered. A sync before it is, because the write was committed after the sync was asked: whatever had been committed by then is applied here by now, and a quorum has confirmed the
+ * leader since. Then the reads behind the sync run, before the write shows in the tree.
  */
 export class CallQueue {
   readonly #calls = new Fifo<Call>();
@@ -28,16 +28,22 @@ export class CallQueue {
     this.#calls.push(call);
   }
 
-  /**
-   * Answers the first write and what stands before it, then the reads that waited for it; returns the write. Null if `cxid` is not its number: the transaction's request was given up when
-   * the replica lost its ensemble, or another handle of the session made it.
-   */
-  answerWrite(cxid: number, result: TxnResult): Call | null {
+  /** The write with this number is about to be applied: answers what stands before it. Does nothing if that is not the first write, see {@link answerWrite}. */
+  answerBefore(cxid: number): void {
     const calls = this.#calls;
     let index = 0;
     while (index < calls.length && !calls.at(index).isWrite) index++;
-    if (index === calls.length || calls.at(index).cxid !== cxid) return null;
+    if (index === calls.length || calls.at(index).cxid !== cxid) return;
     for (; index > 0; index--) this.#answerFirst();
+  }
+
+  /**
+   * Answers the first write, then the reads that waited for it; returns the write. Null if `cxid` is not its number: the transaction's request was given up when
+   * the replica lost its ensemble, or another handle of the session made it.
+   */
+  answerWrite(cxid: number, result: TxnResult): Call | null {
+    const first = this.#calls.peek();
+    if (first === undefined || !first.isWrite || first.cxid !== cxid) return null;
     const call = this.#shift();
     answer(call, result);
     this.#runReady();

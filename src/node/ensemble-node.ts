@@ -246,7 +246,7 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
       servingChanged: (serving) => {
         if (this.#ended === null) this.#serves(serving);
       },
-      isLocal: (sessionId) => this.#sessions.isLocal(sessionId) || this.#port?.isLocal(sessionId) === true,
+      applying: (header) => this.#sessions.applying(header) || this.#port?.applying(header) === true,
       applied: (txn, result) => this.#applied(txn, result),
       treeReplaced: (oldTree, newTree) => this.#treeReplaced(oldTree, newTree),
       synced: (request) => {

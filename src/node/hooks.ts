@@ -1,5 +1,5 @@
 import type Long from 'long';
-import type { Request, Txn } from '../model/records.ts';
+import type { Request, Txn, TxnHeader } from '../model/records.ts';
 import type { TxnResult, ZnodeTree } from '../tree/tree.ts';
 import type { SessionTouch } from '../zab/messages.ts';
 import type { Access } from './access.ts';
@@ -16,9 +16,12 @@ export interface ReplicaHooks {
   roleChanged(role: Role, leaderId: number | undefined, epoch: number): void;
   /** True: the tree is up to date with a leader and requests are taken. False: requests under way are lost, their outcome is unknown. */
   servingChanged(serving: boolean): void;
-  /** Whether the session lives in this process, so that the result of its transactions is wanted. */
-  isLocal(sessionId: Long): boolean;
-  /** A transaction was applied; `result` is there if `isLocal` said so for its session. Events of the tree came before this. */
+  /**
+   * A transaction is about to be applied: what its session asked before it is answered from the tree as it still is. Returns whether the session lives in this process, so that the
+   * result is wanted.
+   */
+  applying(header: TxnHeader): boolean;
+  /** A transaction was applied; `result` is there if `applying` said so for it. Events of the tree came before this. */
   applied(txn: Txn, result: TxnResult | null): void;
   /** The tree was replaced as a whole (SNAP, or a reload after TRUNC); `oldTree` is given so that watchers can be told the difference. */
   treeReplaced(oldTree: ZnodeTree, newTree: ZnodeTree): void;
@@ -61,6 +64,8 @@ export interface ReplicaControl {
 export interface SessionHolder {
   /** Whether the session lives here or is being opened here. */
   isLocal(sessionId: Long): boolean;
+  /** A transaction of a session that may live here is about to be applied. Returns whether it lives here or is being opened here. */
+  applying(header: TxnHeader): boolean;
   /** A transaction of a session that may live here was applied; its events are out. */
   applied(txn: Txn, result: TxnResult): void;
   /** A sync came back; whether it was asked here. */

@@ -1,6 +1,6 @@
 import Long from 'long';
 import { Err, Op } from '../model/codes.ts';
-import type { Request, SnapshotHead, SnapshotSource, Txn, WriteRequest, ZnodeRecord } from '../model/records.ts';
+import type { Request, SnapshotHead, SnapshotSource, Txn, TxnHeader, WriteRequest, ZnodeRecord } from '../model/records.ts';
 import { Preparer } from '../tree/prepare.ts';
 import { SessionTracker } from '../tree/session-tracker.ts';
 import { type TxnResult, ZnodeTree } from '../tree/tree.ts';
@@ -71,15 +71,15 @@ export class ReplicaState implements StateMachine {
 
   // ---- every server ----
 
-  /** Applies a committed entry; to the incoming tree if there is one. Returns what the session that asked is told, when wanted. */
-  apply(entry: LogEntry, wanted: (sessionId: Long) => boolean): { txn: Txn; result: TxnResult | null } {
+  /** Applies a committed entry; to the incoming tree if there is one. Returns what the session that asked is told, when `applying` says that it is wanted. */
+  apply(entry: LogEntry, applying: (header: TxnHeader) => boolean): { txn: Txn; result: TxnResult | null } {
     const txn = txnOf(entry);
     const { clientId, type } = txn.header;
     if (this.incoming !== null) {
       this.incoming.apply(txn, false);
       return { txn, result: null };
     }
-    const result = this.tree.apply(txn, wanted(clientId));
+    const result = this.tree.apply(txn, applying(txn.header));
     if (this.#preparer !== null) {
       this.#preparer.applied(entry.zxid);
       if (type === Op.closeSession) this.#tracker?.remove(clientId);

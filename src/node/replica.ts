@@ -1,6 +1,6 @@
 import type Long from 'long';
 import { Op } from '../model/codes.ts';
-import type { Request } from '../model/records.ts';
+import type { Request, TxnHeader } from '../model/records.ts';
 import { formatZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
 import type { OpenTransport, QuorumLink, QuorumLinkHandler, TransportHandler } from '../seams/transport.ts';
 import type { ZnodeTree } from '../tree/tree.ts';
@@ -409,12 +409,12 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
 
   #applyOne(entry: LogEntry): void {
     const hidden = this.#state.incoming !== null;
-    const { txn, result } = this.#state.apply(entry, this.#isLocal);
+    const { txn, result } = this.#state.apply(entry, this.#applying);
     if (!hidden) this.#hooks.applied(txn, result);
     if (txn.header.type === Op.reconfig) this.#peer.adoptConfig(this.#state.configInTree);
   }
 
-  readonly #isLocal = (sessionId: Long): boolean => this.#hooks.isLocal(sessionId);
+  readonly #applying = (header: TxnHeader): boolean => this.#hooks.applying(header);
 
   #act(): void {
     const { actions } = this.#out;

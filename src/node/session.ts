@@ -354,6 +354,11 @@ export class LocalSession extends EventEmitter<SessionEvents> implements Session
 
   // ---- what the replica tells (called by Sessions) ----
 
+  /** A transaction of this session is about to be applied. */
+  applying(cxid: number): void {
+    this.#calls.answerBefore(cxid);
+  }
+
   /** A transaction of this session was applied; all events of it are delivered. */
   applied(txn: Txn, result: TxnResult): void {
     const answered = this.#calls.answerWrite(txn.header.cxid, result);

@@ -1,7 +1,7 @@
 import Long from 'long';
 import { Op } from '../model/codes.ts';
 import { ZabError } from '../model/errors.ts';
-import type { Request, Txn } from '../model/records.ts';
+import type { Request, Txn, TxnHeader } from '../model/records.ts';
 import type { Logger } from '../seams/logger.ts';
 import type { TxnResult } from '../tree/tree.ts';
 import { LongMap } from '../util/long-map.ts';
@@ -177,6 +177,12 @@ export class Sessions implements SessionHost, SessionHolder {
 
   isLocal(sessionId: Long): boolean {
     return this.#sessions.has(sessionId) || this.#creating.has(sessionId);
+  }
+
+  applying({ clientId, cxid }: TxnHeader): boolean {
+    const session = this.#sessions.get(clientId);
+    session?.applying(cxid);
+    return session !== undefined || this.#creating.has(clientId);
   }
 
   applied(txn: Txn, result: TxnResult): void {

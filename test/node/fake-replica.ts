@@ -106,7 +106,7 @@ export class FakeReplica implements Engine {
   write(sessionId: Long, cxid: number, record: WriteRequest, request?: Request): void {
     this.#zxid = nextZxid(this.#zxid);
     const txn = this.#preparer.prepare(sessionId, cxid, request?.auth ?? [], record, this.#zxid, 1_700_000_000_000);
-    const result = this.tree.apply(txn, this.hooks.isLocal(sessionId));
+    const result = this.tree.apply(txn, this.hooks.applying(txn.header));
     this.#preparer.applied(this.#zxid);
     this.hooks.applied(txn, result);
   }

@@ -54,7 +54,7 @@ test('states: a session that the leader does not know any more has expired', asy
   replica.serve(true);
   await expect.poll(() => session.state).toBe('expired');
   expect(await failure(session.getData('/'))).toMatchObject({ code: 'SESSION_EXPIRED', outcome: 'not-done' });
-  expect(replica.hooks.isLocal(session.id)).toBe(false);
+  expect(replica.hooks.applying({ clientId: session.id, cxid: 1, zxid: session.id, time: 0, type: Op.delete })).toBe(false);
   expect(node.metrics().localSessions).toBe(0);
   await session.close();
 });

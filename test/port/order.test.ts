@@ -56,6 +56,25 @@ at('at a %s: answers in the order asked, reads, writes, syncs and pings mixed, a
   expect(readStat(new JuteReader((replies[6] as { body: Uint8Array }).body)).mzxid.toString()).toBe(zxids[5]);
 });
 
+at('at a %s: shows nobody his own later write, behind a sync too', async (role) => {
+  const client = await rig.client(await serverOf(role));
+  const path = `/later-${role}`;
+  ok(await client.call(create(path)));
+  for (let i = 0; i < 20; i++) {
+    ok(await client.call(setData(path, 'before')));
+    client.frames.length = 0;
+    const [, read, , write] = await Promise.all([
+      client.call({ op: 9, path }),
+      client.call({ op: 4, path, watch: true }),
+      client.call({ op: 3, path: '/', watch: false }),
+      client.call(setData(path, 'after')),
+    ]);
+    expect(new JuteReader(ok(read).body).octets()).toBe('before');
+    expect(told(client.frames).at(-2)).toBe(`event 3 ${path}`);
+    expect(read.zxid.toNumber()).toBe(write.zxid.toNumber() - 1);
+  }
+});
+
 at('at a %s: tells of a change before it shows the change', async (role) => {
   const client = await rig.client(await serverOf(role));
   const path = `/watched-${role}`;

@@ -1,6 +1,6 @@
 import type Long from 'long';
 import { Err, Op } from '../../model/codes.ts';
-import type { Id, Request, Txn } from '../../model/records.ts';
+import type { Id, Request, Txn, TxnHeader } from '../../model/records.ts';
 import { compareZxid } from '../../model/zxid.ts';
 import type { Clock, TimerHandle } from '../../seams/clock.ts';
 import type { ByteSocket, Listener, SocketHandler } from '../../seams/sockets.ts';
@@ -401,6 +401,12 @@ export class ClientPort implements SessionHolder, ConnectionHost<Connection>, Tr
 
   isLocal(sessionId: Long): boolean {
     return this.#sessions.has(sessionId) || this.#creating.has(sessionId);
+  }
+
+  applying({ clientId, cxid }: TxnHeader): boolean {
+    const connection = this.#sessions.get(clientId);
+    connection?.applying(cxid);
+    return connection !== undefined || this.#creating.has(clientId);
   }
 
   applied(txn: Txn, result: TxnResult): void {

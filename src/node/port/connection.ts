@@ -333,10 +333,22 @@ export class Connection implements SocketHandler {
 
   // ---- answers ----
 
+  /**
+   * A write of this session is about to be applied: answers what stands before it. A sync needs no other confirmation, the leader has committed what it was given later; and the reads
+   * behind it must not see the write.
+   */
+  applying(cxid: number): void {
+    const queue = this.#queue;
+    let index = 0;
+    while (index < queue.length && queue.at(index).kind !== PendingKind.write) index++;
+    if (index === queue.length || queue.at(index).xid !== cxid) return;
+    for (; index > 0; index--) this.#answerFirst();
+  }
+
   /** A transaction of this session was applied; its events are out. Whether it ends the session. */
   applied(txn: Txn, result: TxnResult): boolean {
     const { cxid, type } = txn.header;
-    const write = this.#answerUpTo(cxid);
+    const write = this.#firstWrite(cxid);
     const ends = type === Op.closeSession;
     // Not asked on this connection: by an earlier one, at another server even, or by the leader when the session has expired.
     if (write === null) {
@@ -353,15 +365,10 @@ export class Connection implements SocketHandler {
     return ends;
   }
 
-  /** Answers what stands before the first write and takes that; null if `cxid` is not its number. */
-  #answerUpTo(cxid: number): Pending | null {
-    const queue = this.#queue;
-    let index = 0;
-    while (index < queue.length && queue.at(index).kind !== PendingKind.write) index++;
-    if (index === queue.length || queue.at(index).xid !== cxid) return null;
-    // A sync before it needs no other confirmation: the leader has committed what it was given later.
-    for (; index > 0; index--) this.#answerFirst();
-    return this.#shift();
+  /** Takes the write at the front; null if `cxid` is not its number. */
+  #firstWrite(cxid: number): Pending | null {
+    const first = this.#queue.peek();
+    return first?.kind === PendingKind.write && first.xid === cxid ? this.#shift() : null;
   }
 
   #answerWrite({ xid, op, since }: Pending, result: TxnResult): void {
