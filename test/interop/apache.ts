@@ -213,7 +213,9 @@ class DebianServer implements ApacheServer {
   }
 
   #isUp(): Promise<boolean> {
-    return this.#options.servers === undefined ? modeOf(this).then((mode) => mode !== undefined) : accepts(this.clientPort);
+    if (this.#options.servers !== undefined) return accepts(this.clientPort);
+    // A question that came as the port was opened may stay without an answer for ever.
+    return modeOf({ fourLetter: (word) => ask(this.clientPort, word, 1000) }).then((mode) => mode !== undefined);
   }
 
   #spawn(): void {
