@@ -33,6 +33,9 @@ export interface Driver {
   end(): Promise<void>;
 }
 
+/** A driver that needs longer hangs. */
+const LIMIT_MS = 40_000;
+
 export const encodeField = (field: string): string => encodeURIComponent(field);
 
 /** One part of a multi as a field. */
@@ -62,12 +65,24 @@ export class ProcessDriver implements Driver {
 
   async call(verb: string, ...args: string[]): Promise<Answer> {
     this.#child.stdin?.write(`${[verb, ...args].map(encodeField).join('\t')}\n`);
-    const { value, done } = await this.#answers.next();
+    const { value, done } = await this.#nextAnswer(`${verb} ${args.join(' ')}`);
     if (done) throw new Error(`the ${this.name} driver ended at ${verb} ${args.join(' ')}:\n${this.#said}`);
     try {
       return JSON.parse(value) as Answer;
     } catch {
       throw new Error(`the ${this.name} driver answered ${verb} with: ${value}\n${this.#said}`);
+    }
+  }
+
+  async #nextAnswer(command: string): Promise<IteratorResult<string>> {
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`the ${this.name} driver does not answer ${command}\n${this.#said}`)), LIMIT_MS);
+    });
+    try {
+      return await Promise.race([this.#answers.next(), limit]);
+    } finally {
+      clearTimeout(timer);
     }
   }
 

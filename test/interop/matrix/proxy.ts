@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
 /** Stands between a client and a server, and cuts the client off when told to. */
-export class Proxy {
+export class CuttingProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #isOpen = true;
@@ -31,8 +31,8 @@ export class Proxy {
   }
 
   /** A proxy in front of a port of this machine. */
-  static async before(target: number): Promise<Proxy> {
-    const proxy = new Proxy(target);
+  static async before(target: number): Promise<CuttingProxy> {
+    const proxy = new CuttingProxy(target);
     proxy.#server.listen(0, '127.0.0.1');
     await once(proxy.#server, 'listening');
     return proxy;

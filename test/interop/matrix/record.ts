@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Driver, RawStat } from './driver.ts';
-import { Proxy } from './proxy.ts';
-import { type Chapter, LONG, OPEN, type Run } from './run.ts';
+import { CuttingProxy } from './proxy.ts';
+import { ANY_ORDER, type Chapter, LONG, OPEN, type Run } from './run.ts';
 
 /* Plays the script with one driver against one ensemble, and writes down each step with its answer in a form that can be compared. */
 
@@ -22,7 +22,7 @@ const POLL_MS = 50;
 const TIME_SLACK = 1000;
 
 export async function record(driver: Driver, ensemble: Ensemble, chapters: readonly Chapter[], steps: Step[]): Promise<void> {
-  const proxy = await Proxy.before(ensemble.ports[0]);
+  const proxy = await CuttingProxy.before(ensemble.ports[0]);
   try {
     const recorder = new Recorder(driver, ensemble, proxy, steps);
     for (const chapter of chapters) await recorder.play(chapter);
@@ -34,14 +34,14 @@ export async function record(driver: Driver, ensemble: Ensemble, chapters: reado
 class Recorder {
   readonly #driver: Driver;
   readonly #ensemble: Ensemble;
-  readonly #proxy: Proxy;
+  readonly #proxy: CuttingProxy;
   readonly #steps: Step[];
   readonly #begin = Date.now();
   /** zxid of the root znode: all others are told as their distance to it. */
   #base = 0n;
   readonly #sessions = new Map<string, string>();
 
-  constructor(driver: Driver, ensemble: Ensemble, proxy: Proxy, steps: Step[]) {
+  constructor(driver: Driver, ensemble: Ensemble, proxy: CuttingProxy, steps: Step[]) {
     this.#driver = driver;
     this.#ensemble = ensemble;
     this.#proxy = proxy;
@@ -97,7 +97,8 @@ class Recorder {
           .replace(/127\.0\.0\.1:\d+/g, 'host'),
       )
       .map(short);
-    const text = JSON.stringify(this.#comparable(answer)).replaceAll(root, '$');
+    const told = args.at(-1) === ANY_ORDER ? { ...answer, events: answer.events?.toSorted() } : answer;
+    const text = JSON.stringify(this.#comparable(told)).replaceAll(root, '$');
     this.#steps.push({ title: `${chapter} ${this.#steps.length}: ${verb} ${shown.join(' ')}`, answer: text });
   }
 

@@ -1,12 +1,12 @@
 import type { Answer } from './driver.ts';
-import type { Proxy } from './proxy.ts';
+import type { CuttingProxy } from './proxy.ts';
 
 /** What a chapter of the script works with. */
 export interface Run {
   /** The znode under which all happens. */
   readonly root: string;
   /** Stands in front of server 0. */
-  readonly proxy: Proxy;
+  readonly proxy: CuttingProxy;
   /** Connect string of server `k`, modulo their number, or of all. */
   hosts(k?: number): string;
   /** Connect string that goes through the proxy. */
@@ -23,6 +23,8 @@ export interface Chapter {
 }
 
 export const OPEN = '31:world:anyone';
+/** A last field of `events`: the ephemerals of a session are deleted in no promised order. */
+export const ANY_ORDER = 'in any order';
 /** Long enough that no pause of the machine ends a session, and what the servers of the matrix grant at most, ms. */
 export const LONG = '10000';
 /** The shortest session the servers of the matrix grant, ms. */

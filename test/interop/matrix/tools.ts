@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { apacheClassPath, requirePackages } from '../apache.ts';
 import { type Driver, ProcessDriver } from './driver.ts';
+import { OurDriver } from './our-driver.ts';
 
 /* Builds the drivers from their sources and starts them. */
 
@@ -12,6 +13,8 @@ const JAVA_FLAGS = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 
 export interface DriverKind {
   readonly name: string;
+  /** Without it sessions at different servers can't be brought to the same state: then all are at one. @default true */
+  readonly hasSync?: boolean;
   /** Makes what has to be compiled, in an empty folder of this kind's own. */
   build(dir: string): void;
   start(dir: string): Driver;
@@ -35,3 +38,18 @@ export const cDriver: DriverKind = {
   },
   start: (dir) => new ProcessDriver('c', join(dir, 'driver'), []),
 };
+
+export const kazooDriver: DriverKind = {
+  name: 'kazoo',
+  build: () => requirePackages('/usr/bin/python3', '/usr/lib/python3/dist-packages/kazoo'),
+  start: () => new ProcessDriver('kazoo', '/usr/bin/python3', [source('kazoo_driver.py')]),
+};
+
+export const nodeZookeeperClientDriver: DriverKind = {
+  name: 'node-zookeeper-client',
+  hasSync: false,
+  build: () => {},
+  start: () => new ProcessDriver('node-zookeeper-client', process.execPath, [source('node-zookeeper-client.mjs')]),
+};
+
+export const oursDriver: DriverKind = { name: 'ours', build: () => {}, start: () => new OurDriver() };
