@@ -33,6 +33,11 @@ export class Access {
     return checkAcl(tree.aclOf(slot), perm, ids, this.#superDigest);
   }
 
+  /** The same for a list. */
+  permitsBy(acl: readonly Acl[], perm: number, ids: readonly Id[]): boolean {
+    return this.#skipAcl || checkAcl(acl, perm, ids, this.#superDigest);
+  }
+
   /** The ACL of a row as `ids` may see it: without ADMIN permission the hashes of digest ids are hidden (PROTOCOL 7). */
   shownAcl(slot: number, ids: readonly Id[]): readonly Acl[] {
     const acl = this.#tree().aclOf(slot);

@@ -33,7 +33,7 @@ export class TreeEvents {
     this.#tree.onEvent = listener;
   }
 
-  readonly #all: TreeListener = (type, path, zxid) => {
-    for (const watcher of this.#watchers) if (watcher.isWatching) watcher.onEvent(type, path, zxid);
+  readonly #all: TreeListener = (type, path, zxid, acl) => {
+    for (const watcher of this.#watchers) if (watcher.isWatching) watcher.onEvent(type, path, zxid, acl);
   };
 }

@@ -62,8 +62,8 @@ export interface TreeOptions {
   readonly blank?: boolean;
 }
 
-/** Called for each change as it applies, in ZooKeeper's order (PROTOCOL 10). Must not throw and must not change the tree. `path` is "/" for the root. */
-export type TreeListener = (type: EventTypeCode, path: string, zxid: Long) => void;
+/** Called for each change as it applies, in ZooKeeper's order (PROTOCOL 10). Must not throw and must not change the tree. `path` is "/" for the root; `acl` is the znode's. */
+export type TreeListener = (type: EventTypeCode, path: string, zxid: Long, acl: readonly Acl[]) => void;
 
 const sizeOf = (data: Octets | null): number => (data === null ? 0 : data.length);
 
@@ -347,8 +347,8 @@ export class ZnodeTree {
     this.quotas.created(slot);
     this.#touched = slot;
     if (this.onEvent !== null) {
-      this.onEvent(EventType.nodeCreated, path, header.zxid);
-      this.onEvent(EventType.nodeChildrenChanged, outer(table.path(parent)), header.zxid);
+      this.onEvent(EventType.nodeCreated, path, header.zxid, body.acl);
+      this.onEvent(EventType.nodeChildrenChanged, outer(table.path(parent)), header.zxid, this.aclOf(parent));
     }
     return Err.ok;
   }
@@ -368,12 +368,13 @@ export class ZnodeTree {
     const bytes = sizeOf(table.data(slot));
     if (this.digestOn) this.sum.subtract(table.get(slot, CRC));
     if ((table.get(slot, OWNER) | table.get(slot, OWNER + 1)) !== 0) this.owners.remove(table, slot);
+    const acl = this.aclOf(slot);
     this.acls.release(table.get(slot, ACL_KEY));
     table.remove(slot);
     this.quotas.deleted(path, bytes);
     if (this.onEvent !== null) {
-      this.onEvent(EventType.nodeDeleted, path, zxid);
-      this.onEvent(EventType.nodeChildrenChanged, outer(table.path(parent)), zxid);
+      this.onEvent(EventType.nodeDeleted, path, zxid, acl);
+      this.onEvent(EventType.nodeChildrenChanged, outer(table.path(parent)), zxid, this.aclOf(parent));
     }
     return Err.ok;
   }
@@ -388,7 +389,7 @@ export class ZnodeTree {
     dataSet(table.page(slot), table.at(slot), body.version, header.zxid, header.time);
     if (this.digestOn) this.redigest(slot);
     this.#touched = slot;
-    if (this.onEvent !== null) this.onEvent(EventType.nodeDataChanged, body.path, header.zxid);
+    if (this.onEvent !== null) this.onEvent(EventType.nodeDataChanged, body.path, header.zxid, this.aclOf(slot));
     return Err.ok;
   }
 

@@ -172,10 +172,15 @@ describe('apply', () => {
     const id = rig.open(1);
     const seen: string[] = [];
     const names = ['', 'created', 'deleted', 'data', 'children'];
-    rig.tree.onEvent = (type, path, zxid) => seen.push(`${names[type]} ${path} ${zxid.low === rig.counter} ${rig.tree.has(path)}`);
+    const perms = new Set<number>();
+    rig.tree.onEvent = (type, path, zxid, acl) => {
+      seen.push(`${names[type]} ${path} ${zxid.low === rig.counter} ${rig.tree.has(path)}`);
+      if (path.startsWith('/a')) perms.add(acl[0].perms);
+    };
     rig.run(create('/a'));
     rig.run(create('/a/e', { flags: 1 }), id);
     rig.run(set('/', 'x'));
+    expect([...perms]).toEqual([31]);
     rig.run(setAcl('/a', READ_ACL));
     rig.run(create('/a'));
     rig.run({ op: 14, ops: [create('/m'), del('/m')] });
@@ -193,6 +198,8 @@ describe('apply', () => {
       'deleted /a/e true false',
       'children /a true true',
     ]);
+    // The list of the ephemeral that went, and of its parent.
+    expect([...perms]).toEqual([31, 1]);
   });
 
   it('notices a digest that differs, where the tree is exact', () => {

@@ -1,5 +1,5 @@
 import type Long from 'long';
-import { Err, Op } from '../../model/codes.ts';
+import { Err, Op, Perms } from '../../model/codes.ts';
 import type { Id, Request, Txn, TxnHeader } from '../../model/records.ts';
 import { compareZxid } from '../../model/zxid.ts';
 import type { Clock, TimerHandle } from '../../seams/clock.ts';
@@ -362,7 +362,14 @@ export class ClientPort implements SessionHolder, ConnectionHost<Connection>, Tr
     return this.watches.hasAny;
   }
 
-  readonly onEvent: TreeWatcher['onEvent'] = (type, path) => this.watches.trigger(type, path, this.#deliver);
+  /**
+   * Who may not read a znode is not told of its changes, not by a watch on something above it either: the names alone can be secrets (fault 4799). Its one-shot watch is spent
+   * all the same.
+   */
+  readonly onEvent: TreeWatcher['onEvent'] = (type, path, _zxid, acl) =>
+    this.watches.trigger(type, path, (connection) => {
+      if (this.#host.access.permitsBy(acl, Perms.READ, connection.auth)) this.#deliver(connection, type, path);
+    });
 
   readonly #deliver = (connection: Connection, type: number, path: string): void => {
     this.#counts.clientEvents++;
