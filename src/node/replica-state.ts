@@ -97,8 +97,9 @@ export class ReplicaState implements StateMachine {
     return old;
   }
 
-  /** Puts the ensemble's configuration where clients read it. Without a time: each server's own would make the trees differ. */
+  /** Puts the ensemble's configuration where clients read it. Without a time: each server's own would make the trees differ. A standalone server tells none. */
   showConfig(): void {
+    if (this.#options.standalone) return;
     const { text, version } = this.#ensemble;
     (this.incoming ?? this.tree).setConfig(octetsFromText(text), version, 0);
   }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { loopbackServers } from '../../examples/support/ports.ts';
 import { OPEN_ACL, Op } from '../../src/index.ts';
+import { ask } from '../interop/apache.ts';
 import { RawClient } from '../interop/raw.ts';
 import { run, ServerProcess } from './server-process.ts';
 
@@ -70,6 +71,8 @@ describe('an ensemble of three files', () => {
     );
     expect(roles.map(([, role]) => role).sort()).toEqual(['following', 'following', 'leading']);
     expect(roles.map(([, , , , clients]) => clients)).toEqual([1, 2, 3].map((id) => `127.0.0.1:${ports.get(id)}`));
+    const modes = await Promise.all([...ports.values()].map(async (port) => /^Mode: (.*)$/m.exec(await ask(port, 'srvr'))?.[1]));
+    expect(modes).toEqual(roles.map(([, role]) => (role === 'leading' ? 'leader' : 'follower')));
     const leader = roles.findIndex(([, role]) => role === 'leading') + 1;
     const others = [1, 2, 3].filter((id) => id !== leader);
 

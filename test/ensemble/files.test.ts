@@ -56,6 +56,7 @@ test('with an infinite snapRetainCount nothing is purged', async () => {
     return (await files(1, 'snapshot.')).length > 5;
   });
   expect(await files(1, 'log.')).toContain('log.100000001');
+  expect(rig.log.filter((line) => line.includes('purging'))).toEqual([]);
 });
 
 test('a server comes back without its data: by a snapshot, which is on its disk afterwards', async () => {

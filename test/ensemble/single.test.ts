@@ -212,6 +212,7 @@ test('a standalone server opens no port for others', async () => {
   await within('start', node.start());
   const session = await node.openSession();
   await session.create('/a');
+  expect(node.tree.getData('/zookeeper/config')?.text()).toBe('');
   expect(await readdir(join(folder, 'log', 'version-2'))).toEqual(['log.100000001']);
   expect((await readdir(join(folder, 'data', 'version-2'))).sort()).toEqual(['acceptedEpoch', 'currentEpoch', 'snapshot.0']);
   for (const server of taken) server.close();
