@@ -1,27 +1,25 @@
 import type Long from 'long';
-import { Err, Op, Perms } from '../../model/codes.ts';
+import { Op, Perms } from '../../model/codes.ts';
 import type { Id, Request, Txn, TxnHeader } from '../../model/records.ts';
 import { compareZxid } from '../../model/zxid.ts';
 import type { Clock, TimerHandle } from '../../seams/clock.ts';
 import type { ByteSocket, Listener, SocketHandler } from '../../seams/sockets.ts';
 import type { TxnResult } from '../../tree/tree.ts';
 import { WatchTable } from '../../tree/watches.ts';
-import { InvariantError } from '../../util/assert.ts';
-import { allocBytes, octetsFromBytes } from '../../util/bytes.ts';
+import { octetsFromBytes } from '../../util/bytes.ts';
 import { LongMap } from '../../util/long-map.ts';
 import type { ConnectRequest } from '../../wire/client-connect.ts';
 import type { AuthRequest, ReadRequest, SetWatchesRequest } from '../../wire/client-requests.ts';
-import { JuteError, type JuteWriter } from '../../wire/jute.ts';
-import { decodeRequestBody } from '../../wire/requests.ts';
+import type { JuteWriter } from '../../wire/jute.ts';
 import type { SessionTouch } from '../../zab/messages.ts';
 import type { HolderHost, SessionHolder } from '../hooks.ts';
 import type { ResolvedOptions, ResolvedPort } from '../options.ts';
 import { isSessionPassword, sessionPassword } from '../session-id.ts';
 import type { TreeEvents, TreeWatcher } from '../tree-events.ts';
 import { addressOf } from './address.ts';
+import { copyOf, recordOf } from './bodies.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionHost } from './connection-host.ts';
-import { parseWord } from './four-letter.ts';
 import { OutputPool } from './output.ts';
 import { Reads } from './reads.ts';
 import { PortReport, type ReportedPort } from './report.ts';
@@ -478,10 +476,6 @@ export class ClientPort implements SessionHolder, ConnectionHost<Connection>, Tr
 
   // ---- four-letter words ----
 
-  wordOf(bytes: Uint8Array): string | null {
-    return parseWord(bytes);
-  }
-
   answerWord(connection: Connection, word: string): void {
     this.#report.answer(connection, word);
   }
@@ -495,19 +489,3 @@ const NO_BYTES = new Uint8Array(0);
 
 /** For a connection that is not wanted. */
 const NOBODY: SocketHandler = { opened() {}, data() {}, ended() {}, closed() {} };
-
-function copyOf(bytes: Uint8Array): Uint8Array {
-  const copy = allocBytes(bytes.length);
-  copy.set(bytes);
-  return copy;
-}
-
-/** What can't be read is a write that fails: null lets the leader say so. */
-function recordOf(op: number, body: Uint8Array): Request['record'] {
-  try {
-    return decodeRequestBody(op, body);
-  } catch (error) {
-    if (error instanceof InvariantError || !(error instanceof JuteError)) throw error;
-    return { op: Op.error, err: Err.marshallingError };
-  }
-}

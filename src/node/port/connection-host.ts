@@ -22,8 +22,7 @@ export interface ConnectionHost<C> {
   readonly lastZxid: Long;
   /** Whether no more requests may come under way. */
   readonly isFull: boolean;
-  /** The word that the first four bytes of a connection are; null if none. */
-  wordOf(bytes: Uint8Array): string | null;
+  /** Answers a four-letter word; ends in its `answerText`. */
   answerWord(connection: C, word: string): void;
   /** The first frame; ends in its `open`, its `refuse` or a closed connection. */
   connect(connection: C, request: ConnectRequest): void;

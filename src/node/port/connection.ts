@@ -9,10 +9,11 @@ import { encodeWatcherEvent, writeReplyHeader } from '../../wire/client-replies.
 import { type AuthRequest, decodeReadRequest, isReadOp, type ReadRequest, Xid } from '../../wire/client-requests.ts';
 import { JuteError, JuteReader } from '../../wire/jute.ts';
 import type { ConnectionHost } from './connection-host.ts';
+import { parseWord } from './four-letter.ts';
 import { Input } from './input.ts';
 import { Output } from './output.ts';
 import { Pending, PendingKind } from './pending.ts';
-import { writeResult } from './results.ts';
+import { isWriteOp, writeResult } from './results.ts';
 import { ConnectionStats } from './stats.ts';
 
 /** Events of a client that does not read them pile up to this, bytes; then its connection is closed. */
@@ -181,7 +182,7 @@ export class Connection implements SocketHandler {
 
   #isWord(): boolean {
     const { buf, pos } = this.#input;
-    const word = this.#host.wordOf(buf.subarray(pos, pos + 4));
+    const word = parseWord(buf.subarray(pos, pos + 4));
     if (word === null) return false;
     this.#state = 'ending';
     this.stats.packetIn();
@@ -247,27 +248,12 @@ export class Connection implements SocketHandler {
     const op = r.int();
     if (op === Op.auth) return this.#authenticate(xid);
     if (isReadOp(op)) return this.#readRequest(xid, op);
-    switch (op) {
-      case Op.create:
-      case Op.create2:
-      case Op.createContainer:
-      case Op.createTtl:
-      case Op.delete:
-      case Op.setData:
-      case Op.setAcl:
-      case Op.multi:
-      case Op.reconfig:
-      case Op.closeSession:
-        return this.#write(xid, op, end);
-      case Op.sync:
-        return this.#sync(xid);
-      case Op.check:
-        // A check outside a multi: Apache ZooKeeper spoils its log with it (PROTOCOL 17), so it goes to no leader.
-        return this.#fixed(xid, Err.unimplemented);
-      default:
-        this.#header(xid, MINUS_ONE, Err.unimplemented);
-        this.finish();
-    }
+    if (isWriteOp(op)) return this.#write(xid, op, end);
+    if (op === Op.sync) return this.#sync(xid);
+    // A check outside a multi: Apache ZooKeeper spoils its log with it (PROTOCOL 17), so it goes to no leader.
+    if (op === Op.check) return this.#fixed(xid, Err.unimplemented);
+    this.#header(xid, MINUS_ONE, Err.unimplemented);
+    this.finish();
   }
 
   #readRequest(xid: number, op: ReadRequest['op']): void {
