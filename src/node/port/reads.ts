@@ -74,6 +74,8 @@ export class Reads<W extends Reader> {
     const tree = this.#tree();
     const slot = tree.table.find(inner(path));
     if (op === Op.exists) {
+      // The only rule for paths that a read has.
+      if (path.includes('\0')) return Err.badArguments;
       // A watch on what is not there waits for its creation.
       if (watch) this.#watches.addData(path, reader);
       if (slot === 0) return Err.noNode;
