@@ -74,7 +74,8 @@ async function nodeOf(file: string): Promise<{ node: EnsembleNode; options: Node
     return { node: createEnsembleNode({ ...options, logger: log }), options };
   } catch (error) {
     if (!(error instanceof ZabError)) throw error;
-    refuse(error.message);
+    // The file's reader names it, the options' own rules don't.
+    refuse(error.message.startsWith(file) ? error.message : `${file}: ${error.message}`);
     return undefined;
   }
 }

@@ -220,7 +220,7 @@ describe('a configuration in error is told in plain words and ends with 2', () =
     const { code, stderr } = await run(file);
     expect(code).toBe(2);
     expect(stderr).toMatch(
-      /zab-ensemble: option servers\[1\]\.quorumPort: must differ from servers\[0\]\.quorumPort on the same host, not 1\n$/,
+      /zab-ensemble: \S+zoo\.cfg: option servers\[1\]\.quorumPort: must differ from servers\[0\]\.quorumPort on the same host, not 1\n$/,
     );
   });
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { configFromZooCfg, JuteReader, OPEN_ACL, Op } from '../../src/index.ts';
 import { ServerProcess } from '../cli/server-process.ts';
-import { apacheServer, ask, freePorts, modeOf, requirePackages } from './apache.ts';
+import { eventually } from '../ensemble/client.ts';
+import { type ApacheServer, apacheServer, ask, freePorts, modeOf, requirePackages } from './apache.ts';
 import { RawClient } from './raw.ts';
 
 /* One configuration file, and one server or the other on it. */
@@ -27,6 +28,9 @@ async function visit(port: number, path: string): Promise<{ children: string[]; 
   await client.drop();
   return { children: children.sort(), config: Buffer.from(config).toString('hex') };
 }
+
+/** The data without the Stat of 68 bytes, whose time is each server's own. */
+const dataOf = (reply: string): string => reply.slice(0, -2 * 68);
 
 test('a standalone server changes hands: the file and both folders are the same, there and back', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'zab-cfg-'));
@@ -55,6 +59,36 @@ test('a standalone server changes hands: the file and both folders are the same,
     expect(readdirSync(join(dir, 'data', 'version-2')).some((name) => name.startsWith('log.'))).toBe(false);
   } finally {
     await apache.stop();
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+test('a server takes the place of one of three that run, with its file and its folder', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'zab-cfg-'));
+  const ports = await freePorts(9);
+  const servers = [0, 1, 2].map((k) => ({ id: k + 1, host: '127.0.0.1', quorumPort: ports[k], electionPort: ports[k + 3] }));
+  const apaches = servers.map(({ id }) => apacheServer({ id, dir: join(dir, `${id}`), clientPort: ports[id + 5], servers }));
+  const [one, two, three] = apaches;
+  const serve = async (...some: ApacheServer[]) => (await Promise.all(some.map(modeOf))).every((mode) => mode !== undefined);
+  try {
+    await Promise.all(apaches.map((server) => server.start()));
+    await eventually('all serve', () => serve(one, two, three));
+    await visit(three.clientPort, '/before');
+    await three.stop('SIGTERM');
+    await eventually('the others serve', () => serve(one, two));
+    await visit(one.clientPort, '/without');
+
+    await using ours = new ServerProcess(join(three.dir, 'zoo.cfg'));
+    await ours.says(/serving: following server \d/);
+    const here = await visit(three.clientPort, '/ours');
+    expect(here.children).toEqual(['before', 'ours', 'without', 'zookeeper']);
+    const there = await visit(two.clientPort, '/there');
+    expect(there.children).toContain('ours');
+    expect(dataOf(here.config)).toBe(dataOf(there.config));
+    expect(ours.stderr.match(/WARN {2}.*/g)).toEqual([expect.stringContaining('autopurge.purgeInterval is 0')]);
+    expect((await ours.stop('SIGTERM')).code).toBe(0);
+  } finally {
+    await Promise.all(apaches.map((server) => server.stop()));
     rmSync(dir, { recursive: true, force: true });
   }
 });
