@@ -68,8 +68,10 @@ export class SessionKeeper implements ConnectionOwner {
   #failures = 0;
   /** Why the last attempt at each server failed, for the error of who gives up. */
   readonly #reasons = new Map<string, string>();
-  /** Whether a server with a quorum knows the session: one without makes up ids of its own. */
+  /** Whether servers with a quorum know the session: one without makes up ids of its own. */
   #isReal: boolean;
+  /** Whether the connection was asked for without the session: servers of ZooKeeper that have no quorum serve nobody who has a real one. */
+  #isGuest = false;
 
   constructor(options: ResolvedConnectOptions, host: KeeperHost) {
     this.#options = options;
@@ -110,14 +112,17 @@ export class SessionKeeper implements ConnectionOwner {
   #dial(): void {
     const server = this.#servers[this.#next];
     this.#next = (this.#next + 1) % this.#servers.length;
+    const round = Math.floor(this.#failures / this.#servers.length);
+    // Only when a whole round has found no server with a quorum: those without refuse whoever does not ask for them.
+    const readOnly = this.#options.readOnly && round > 0;
+    this.#isGuest = !this.#isReal || (readOnly && round % 2 === 0);
     const hello = {
       protocolVersion: 0,
       lastZxidSeen: this.lastZxid,
       timeout: this.#options.timeout,
-      sessionId: this.#isReal ? this.id : Long.UZERO,
-      password: this.#isReal ? this.password : noPassword(),
-      // Only when a whole round has found no server with a quorum: those without refuse whoever does not ask for them.
-      readOnly: this.#options.readOnly && this.#failures >= this.#servers.length,
+      sessionId: this.#isGuest ? Long.UZERO : this.id,
+      password: this.#isGuest ? noPassword() : this.password,
+      readOnly,
     };
     const connection = new Connection(this.#options, server, hello, this);
     this.#connection = connection;
@@ -128,16 +133,20 @@ export class SessionKeeper implements ConnectionOwner {
   accepted(response: ConnectResponse): void {
     const connection = this.#connection!;
     if (response.timeout <= 0) return this.#refused(connection, response);
+    const readOnly = response.readOnly ?? false;
+    if (this.#isReal && this.#isGuest && !readOnly) return this.#returnTo(connection);
     this.#attempt.clear();
     this.#expiry.clear();
     this.#failures = 0;
     this.#reasons.clear();
     this.#isConnected = true;
-    this.id = response.sessionId;
-    // A plain array, whose `slice()` is a copy to whoever keeps the password.
-    this.password = new Uint8Array(response.password);
+    if (!this.#isReal || !this.#isGuest) {
+      this.id = response.sessionId;
+      // A plain array, whose `slice()` is a copy to whoever keeps the password.
+      this.password = new Uint8Array(response.password);
+    }
     this.timeout = response.timeout;
-    this.readOnly = response.readOnly ?? false;
+    this.readOnly = readOnly;
     if (this.readOnly) this.#search.start();
     else this.#isReal = true;
     this.#liveness.start(connection, this.timeout);
@@ -145,9 +154,16 @@ export class SessionKeeper implements ConnectionOwner {
     this.#host.connected(connection);
   }
 
+  /** Asked as a guest, the server has made a new session, for it has a quorum again: that one is left to expire, and the real one goes on there. */
+  #returnTo(connection: Connection): void {
+    this.#failures = -1;
+    this.#next = this.#servers.indexOf(connection.address);
+    connection.end('it has a quorum again');
+  }
+
   /** A server without a quorum may simply not know yet of a session. */
   #refused(connection: Connection, response: ConnectResponse): void {
-    if (!this.#isReal || response.readOnly === true) return connection.end('it does not take the session');
+    if (this.#isGuest || response.readOnly === true) return connection.end('it does not take the session');
     this.#expire('the servers know no such session: it has expired or was closed');
   }
 
@@ -171,6 +187,7 @@ export class SessionKeeper implements ConnectionOwner {
     this.#reasons.set(connection.name, reason);
     if (!this.#isConnected) return this.#attemptFailed(connection, reason);
     this.#isConnected = false;
+    this.readOnly = false;
     this.#liveness.stop();
     this.#search.stop();
     this.#options.logger('warn', `session 0x${this.id.toString(16)} lost ${connection.name}: ${reason}`);

@@ -304,16 +304,40 @@ test('a server without a quorum: taken only when a whole round has found no othe
   expect(lab.open.filter((connection) => connection.word === 'isro')).toEqual([]);
 });
 
-test('a server without a quorum: a session that it does not know may be known to the others', async () => {
+test('a server without a quorum: one that does not take the session serves the client as a guest, and the session goes on elsewhere', async () => {
   const lab = new Lab();
   const { session, server, states } = await lab.session({ readOnly: true }, 'a:1');
   server.close();
   (await lab.redial()).close();
-  const alone = await lab.redial();
-  expect([alone.hello!.readOnly, alone.hello!.sessionId.toString()]).toEqual([true, '77']);
-  alone.welcome({ timeout: 0, sessionId: Long.UZERO, password: expiredPassword, readOnly: true });
+  const second = await lab.redial();
+  expect([second.hello!.readOnly, second.hello!.sessionId.toString()]).toEqual([true, '77']);
+  // It may simply not know yet of the session.
+  second.welcome({ timeout: 0, sessionId: Long.UZERO, password: expiredPassword, readOnly: true });
+  const third = await lab.redial();
+  expect([third.hello!.readOnly, third.hello!.sessionId.toString(), states]).toEqual([true, '0', ['suspended']]);
+  third.welcome({ readOnly: true, sessionId: Long.fromNumber(500, true), password: expiredPassword });
   await lab.clock.turn();
-  expect(states).toEqual(['suspended']);
+  expect([session.id.toString(), session.password[0], session.readOnly, session.state]).toEqual(['77', 7, true, 'connected']);
+  third.close();
   const next = await lab.reconnect();
-  expect([next.hello!.sessionId.toString(), session.state]).toEqual(['77', 'connected']);
+  expect([next.hello!.sessionId.toString(), next.hello!.readOnly, session.readOnly]).toEqual(['77', false, false]);
+  expect(states).toEqual(['suspended', 'connected', 'suspended', 'connected']);
+});
+
+test('a guest that finds a quorum: asks for its own session', async () => {
+  const lab = new Lab();
+  const { session, server } = await lab.session({ readOnly: true }, 'a:1,b:2');
+  server.close();
+  let next = await lab.redial();
+  for (let i = 0; !next.hello!.sessionId.isZero(); i++) {
+    expect(i).toBeLessThan(10);
+    next.close();
+    next = await lab.redial();
+  }
+  next.welcome({ sessionId: Long.fromNumber(500, true) });
+  const again = await lab.redial();
+  expect([again.host, again.hello!.sessionId.toString(), again.hello!.readOnly, next.isGone]).toEqual([next.host, '77', false, true]);
+  again.welcome();
+  await lab.clock.turn();
+  expect([session.id.toString(), session.state, session.readOnly]).toEqual(['77', 'connected', false]);
 });

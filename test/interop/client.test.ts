@@ -44,44 +44,46 @@ sessionSuite('sessions at Apache ZooKeeper, below a znode', async () => {
   return { open: (options) => connect(`127.0.0.1:${server.clientPort}/app`, options), end: () => server.stop() };
 });
 
-describe('an ensemble of Apache ZooKeeper', () => {
-  let servers: ApacheServer[] = [];
-  let sessions: Session[] = [];
-  let list = '';
+/** Three servers, and sessions that are closed at a test's end. */
+class Apaches {
+  readonly servers: ApacheServer[];
+  readonly sessions: Session[] = [];
 
-  beforeAll(async () => {
+  private constructor(servers: ApacheServer[]) {
+    this.servers = servers;
+  }
+
+  static async start(config: Readonly<Record<string, string>> = {}): Promise<Apaches> {
     const ports = await freePorts(9);
     const members = [0, 1, 2].map((i) => ({ id: i + 1, host: '127.0.0.1', quorumPort: ports[3 * i], electionPort: ports[3 * i + 1] }));
-    servers = members.map(({ id }, i) =>
+    const servers = members.map(({ id }, i) =>
       apacheServer({
         id,
         dir: folder(),
         clientPort: ports[3 * i + 2],
         servers: members,
-        config: { tickTime: 500, initLimit: 20, syncLimit: 10 },
+        config: { tickTime: 500, initLimit: 20, syncLimit: 10, ...config },
         properties: { 'readonlymode.enabled': 'true' },
       }),
     );
-    list = servers.map(({ clientPort }) => `127.0.0.1:${clientPort}`).join(',');
     await Promise.all(servers.map((server) => server.start()));
-  });
-  afterEach(async () => {
-    await Promise.all(sessions.map((session) => session.close()));
-    sessions = [];
-    await Promise.all(servers.filter(({ pid }) => pid === undefined).map((server) => server.start()));
-  });
-  afterAll(() => Promise.all(servers.map((server) => server.stop())));
+    return new Apaches(servers);
+  }
 
-  async function open(options: Parameters<typeof connect>[1] = {}, at = list): Promise<Session> {
-    await eventually('a leader is elected', async () => (await Promise.all(servers.map(modeOf))).includes('leader'), 60_000);
+  list(servers: readonly ApacheServer[] = this.servers): string {
+    return servers.map(({ clientPort }) => `127.0.0.1:${clientPort}`).join(',');
+  }
+
+  async open(options: Parameters<typeof connect>[1] = {}, at = this.list()): Promise<Session> {
+    await eventually('a leader is elected', async () => (await Promise.all(this.servers.map(modeOf))).includes('leader'), 60_000);
     const session = await connect(at, { timeout: 8000, ...options });
-    sessions.push(session);
+    this.sessions.push(session);
     return session;
   }
 
   /** The server that holds the session's connection. */
-  async function serverOf(session: Session): Promise<ApacheServer> {
-    for (const server of servers) {
+  async home(session: Session): Promise<ApacheServer> {
+    for (const server of this.servers) {
       if (server.pid === undefined) continue;
       const held = await server.fourLetter('cons');
       if (held.includes(`sid=0x${session.id.toString(16)}`)) return server;
@@ -89,9 +91,61 @@ describe('an ensemble of Apache ZooKeeper', () => {
     throw new Error('no server has the session');
   }
 
+  /** Closes the sessions, and starts the servers that were stopped. */
+  async restore(): Promise<void> {
+    await Promise.all(this.sessions.splice(0).map((session) => session.close()));
+    await Promise.all(this.servers.filter(({ pid }) => pid === undefined).map((server) => server.start()));
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.stop()));
+  }
+}
+
+let apaches: Apaches;
+
+async function changesWhileAway(): Promise<void> {
+  const session = await apaches.open();
+  await session.create('/away', 'x');
+  const seen: string[] = [];
+  const note = (event: WatchEvent): void => void seen.push(`${event.type} ${event.path}`);
+  await session.getData('/away', { watch: note });
+  await session.exists('/away/later', { watch: note });
+  session.watch('/away', note, { recursive: true });
+  await session.sync();
+  const home = await apaches.home(session);
+  const other = await apaches.open({}, apaches.list(apaches.servers.filter((server) => server !== home)));
+  // The server stands still: the client notices by itself, and looks for another meanwhile.
+  home.signal('SIGSTOP');
+  await eventually('it is noticed', () => session.state === 'suspended');
+  const written = (call: Promise<unknown>) =>
+    call.then(
+      () => true,
+      () => false,
+    );
+  await eventually('a write elsewhere', () => written(other.setData('/away', 'y')));
+  await eventually(
+    'another one',
+    async () => (await written(other.create('/away/later'))) || (await written(other.getData('/away/later'))),
+  );
+  await eventually('the session goes on', () => session.state === 'connected');
+  await session.sync();
+  home.signal('SIGCONT');
+  expect(seen).toContain('dataChanged /away');
+  expect(seen).toContain('created /away/later');
+  expect(seen).toContain('overflow /away');
+}
+
+describe('an ensemble of Apache ZooKeeper', () => {
+  beforeAll(async () => {
+    apaches = await Apaches.start();
+  });
+  afterEach(() => apaches.restore());
+  afterAll(() => apaches.end());
+
   test('a killed server: the session goes on at another, with its ephemeral znodes, identities and watches', async () => {
-    const session = await open();
-    const other = await open();
+    const session = await apaches.open();
+    const other = await apaches.open();
     await session.addAuth('digest', 'alice:secret');
     await session.create('/move', 'x');
     await session.create('/move/e', null, { mode: 'ephemeral' });
@@ -103,13 +157,13 @@ describe('an ensemble of Apache ZooKeeper', () => {
     session.watch('/move/stays', note);
     await session.sync();
     const { id } = session;
-    const home = await serverOf(session);
+    const home = await apaches.home(session);
     const states: string[] = [];
     session.on('state', (state) => states.push(state));
     await home.stop();
     await eventually('the session goes on', () => states.length === 2 && session.state === 'connected');
     expect([states, session.id.eq(id)]).toEqual([['suspended', 'connected'], true]);
-    expect((await serverOf(session)).id).not.toBe(home.id);
+    expect((await apaches.home(session)).id).not.toBe(home.id);
     expect(await session.getEphemerals('/move')).toEqual(['/move/e']);
     expect((await session.whoAmI()).map(({ scheme }) => scheme).sort()).toEqual(['digest', 'ip']);
     await eventually('the other session too', () => other.state === 'connected');
@@ -125,63 +179,44 @@ describe('an ensemble of Apache ZooKeeper', () => {
     ]);
   });
 
-  test('changes while the client is away: one-shot watches get them, those that stay are told that there may be some', async () => {
-    const session = await open();
-    await session.create('/away', 'x');
-    const seen: string[] = [];
-    const note = (event: WatchEvent): void => void seen.push(`${event.type} ${event.path}`);
-    await session.getData('/away', { watch: note });
-    await session.exists('/away/later', { watch: note });
-    session.watch('/away', note, { recursive: true });
-    await session.sync();
-    const home = await serverOf(session);
-    const elsewhere = servers.filter((server) => server !== home);
-    const other = await open({}, elsewhere.map(({ clientPort }) => `127.0.0.1:${clientPort}`).join(','));
-    // The server stands still: the client notices by itself, and looks for another meanwhile.
-    home.signal('SIGSTOP');
-    await eventually('it is noticed', () => session.state === 'suspended');
-    let done = false;
-    while (!done)
-      done = await other.setData('/away', 'y').then(
-        () => true,
-        () => false,
-      );
-    await other.create('/away/later').catch(() => null);
-    await eventually('the session goes on', () => session.state === 'connected');
-    await session.sync();
-    home.signal('SIGCONT');
-    expect(seen).toContain('dataChanged /away');
-    expect(seen).toContain('created /away/later');
-    expect(seen).toContain('overflow /away');
+  test('changes while the client is away: one-shot watches get them, those that stay are told that there may be some', changesWhileAway);
+
+  test('no servers at all: the session expires by the client’s own clock', async () => {
+    const session = await apaches.open({ timeout: 3000 });
+    const states: string[] = [];
+    session.on('state', (state) => states.push(state));
+    await Promise.all(apaches.servers.map((server) => server.stop()));
+    await eventually('it has expired', () => session.state === 'expired');
+    expect(states).toEqual(['suspended', 'expired']);
+    expect(await failureOf(session.getData('/'))).toEqual({ code: 'SESSION_EXPIRED', outcome: 'not-done' });
+  });
+});
+
+describe('an ensemble of Apache ZooKeeper without a quorum', () => {
+  beforeAll(async () => {
+    // Its servers make sessions without a quorum only where they make them without the leader at all.
+    apaches = await Apaches.start({ localSessionsEnabled: 'true', localSessionsUpgradingEnabled: 'true' });
+  });
+  afterAll(async () => {
+    await apaches.restore();
+    await apaches.end();
   });
 
-  test('no quorum: a client that may only read is served what there is, and goes on when there is one again', async () => {
-    const session = await open({ readOnly: true });
+  test('a client that may only read is served what there is, and its session goes on when there is a quorum again', async () => {
+    const session = await apaches.open({ readOnly: true });
+    const { id } = session;
     await session.create('/ro', 'there');
-    await eventually('all have it', async () => (await Promise.all(servers.map((s) => s.fourLetter('mntr')))).length === 3);
-    await session.sync();
-    const home = await serverOf(session);
-    const away = servers.filter((server) => server !== home);
+    // With it the session becomes the ensemble's.
+    await session.create('/ro/e', null, { mode: 'ephemeral' });
+    const home = await apaches.home(session);
+    const away = apaches.servers.filter((server) => server !== home);
     await Promise.all(away.map((server) => server.stop()));
     await eventually('it is served without a quorum', () => session.state === 'connected' && session.readOnly, 60_000);
     expect((await session.getData('/ro')).text()).toBe('there');
     expect(await failureOf(session.setData('/ro', 'x'))).toEqual({ code: 'NOT_READ_ONLY', outcome: 'not-done' });
     await Promise.all(away.map((server) => server.start()));
-    await eventually(
-      'there is a quorum again',
-      () => !session.readOnly && (session.state === 'connected' || session.state === 'expired'),
-      60_000,
-    );
-    if (session.state === 'connected') expect((await session.setData('/ro', 'x')).version).toBe(1);
-  });
-
-  test('no servers at all: the session expires by the client’s own clock', async () => {
-    const session = await open({ timeout: 3000 });
-    const states: string[] = [];
-    session.on('state', (state) => states.push(state));
-    await Promise.all(servers.map((server) => server.stop()));
-    await eventually('it has expired', () => session.state === 'expired');
-    expect(states).toEqual(['suspended', 'expired']);
-    expect(await failureOf(session.getData('/'))).toEqual({ code: 'SESSION_EXPIRED', outcome: 'not-done' });
+    await eventually('there is a quorum again', () => session.state === 'connected' && !session.readOnly, 60_000);
+    expect([(await session.setData('/ro', 'x')).version, session.id.eq(id)]).toEqual([1, true]);
+    expect(await session.getEphemerals()).toEqual(['/ro/e']);
   });
 });
