@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import Long from 'long';
 import { describe, expect, it } from 'vitest';
 import { answerWord, isAllowed, parseWord, refusedText } from '../../src/node/port/four-letter.ts';
 import type { PortView, ServerMode } from '../../src/node/port/port-view.ts';
+import { VERSION, VERSION_DATE } from '../../src/node/version.ts';
 import { answersOf, viewBehind, viewWith } from './four-letter-vectors.ts';
 
 const FILES: readonly [string, ServerMode | null][] = [
@@ -98,6 +100,12 @@ describe('numbers', () => {
       '(2):\n0xffffffffffffffff\t1ms\n0x1\t1ms\n',
     );
   });
+});
+
+it('names the release of this package', () => {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+  expect(VERSION).toBe(manifest.version);
+  expect(VERSION_DATE).toMatch(/^\d{4}-\d\d-\d\d$/);
 });
 
 it('resets, and says so', () => {

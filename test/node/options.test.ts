@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { ZabError } from '../../src/model/errors.ts';
 import type { EnsembleOptions, ServerSpec } from '../../src/node/api.ts';
 import { resolveOptions } from '../../src/node/options.ts';
+import { nodeSockets } from '../../src/transport/node-sockets.ts';
 import { digestId } from '../../src/tree/sha1.ts';
 import { nodeOptions } from './fake-replica.ts';
 
@@ -104,6 +105,15 @@ test.each<[string, Partial<Record<keyof EnsembleOptions, unknown>>]>([
   ['election: must be', { election: 'slow' }],
   ['superDigest: must be user:base64', { superDigest: 'root:pw' }],
   ['digest: must be true or false, not "yes"', { digest: 'yes' }],
+  ['clientPort: must be a whole number from 1 to 65535, not 65536', { clientPort: 65_536 }],
+  ['clientHost: must be a name', { clientHost: '' }],
+  ['sockets: must be an object with connect, listen, lookup, not undefined', { clientPort: 1 }],
+  ['maxClientCnxns: must be a whole number from 0', { maxClientCnxns: -1 }],
+  ['globalOutstandingLimit: must be a whole number from 1', { globalOutstandingLimit: 0 }],
+  ['fourLetterWords: must be a list of words of four letters', { fourLetterWords: ['ruok', 'no'] }],
+  ['fourLetterWords: must be a list of words of four letters', { fourLetterWords: '*' }],
+  ['environment: must be a function, not a list', { environment: [] }],
+  ['readOnlyMode: must be true or false', { readOnlyMode: 1 }],
 ])('%s', (message, more) => {
   const error = (() => {
     try {
@@ -115,6 +125,22 @@ test.each<[string, Partial<Record<keyof EnsembleOptions, unknown>>]>([
   expect(error).toBeInstanceOf(ZabError);
   expect(error).toMatchObject({ code: 'BAD_OPTIONS', outcome: 'not-done' });
   expect((error as Error).message).toContain(`option ${message}`);
+});
+
+test('the client port has defaults', () => {
+  const sockets = nodeSockets();
+  const { port } = resolveOptions(nodeOptions({ clientPort: 2181, sockets }));
+  expect(port).toEqual({
+    clientPort: 2181,
+    clientHost: '0.0.0.0',
+    sockets,
+    maxClientCnxns: 60,
+    globalOutstandingLimit: 10_000,
+    fourLetterWords: new Set(['srvr']),
+    environment: expect.any(Function),
+    readOnlyMode: false,
+  });
+  expect(resolveOptions(nodeOptions({ clientPort: 2181, sockets, maxClientCnxns: 0 })).port?.maxClientCnxns).toBe(Number.POSITIVE_INFINITY);
 });
 
 test('a bad superDigest is not repeated in the message', () => {

@@ -36,6 +36,22 @@ it('a single server is one of its own, with a store in memory that takes nothing
   expect(names.filter((name) => !known.has(name))).toEqual([]);
 });
 
+it('times are taken anew: of each answer, and since it serves', async () => {
+  const before = performance.now();
+  rig = await PortRig.start({ voters: 1, tickTime: 100, fourLetterWords: ['*'] });
+  const port = rig.port(1);
+  const client = await rig.client(1);
+  const number = async (text: string, pattern: RegExp) => Number(pattern.exec(await ask(port, text))?.[1]);
+  const answeredAt = async (): Promise<number> => {
+    await client.call({ op: 2, path: '/none', version: -1 });
+    return number('cons', /,lresp=(\d+)/);
+  };
+  const first = await answeredAt();
+  expect(first).toBeGreaterThanOrEqual(Math.floor(before));
+  await eventually('a later answer', async () => (await answeredAt()) > first);
+  expect(await number('mntr', /^zk_uptime\t(\d+)$/m)).toBeLessThanOrEqual(performance.now() - before);
+});
+
 it('a server without a quorum', async () => {
   rig = await PortRig.start({ voters: 3, tickTime: 100, syncLimit: 5, fourLetterWords: ['*'] });
   await rig.kill(2);
