@@ -86,3 +86,10 @@ export const DATA: readonly (Octets | null)[] = [
   'y'.repeat(1000) as Octets,
   '\x00\xff\x80' as Octets,
 ];
+
+/** Well-formed ones: others end a server of 3.8.0. */
+export const QUOTAS: readonly Octets[] = [
+  'count=0,bytes=0',
+  'count=5,bytes=100',
+  'count=2,bytes=10=;byteHardLimit=-1;countHardLimit=-1',
+].map(octetsFromText);

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createEnsembleNode, type EnsembleNode } from '../../../src/index.ts';
 import { apacheServer, freePorts } from '../apache.ts';
 import { SUPER_DIGEST } from './material.ts';
 import { SHORT, type Target } from './player.ts';
@@ -37,4 +38,41 @@ export async function apacheTarget(name: string): Promise<Running> {
   };
   // A standalone server counts in epoch 0.
   return { target: { name, ports: [port], epoch: 0 }, stop };
+}
+
+/** `count` servers of ours in this process, each on a directory of its own. */
+export async function zabTarget(name: string, count: number): Promise<Running & { readonly nodes: readonly EnsembleNode[] }> {
+  const dir = mkdtempSync(join(tmpdir(), 'zab-diff-'));
+  const ports = await freePorts(3 * count);
+  const servers = Array.from({ length: count }, (_, i) => ({
+    id: i + 1,
+    host: '127.0.0.1',
+    quorumPort: ports[3 * i],
+    electionPort: ports[3 * i + 1],
+  }));
+  const nodes = servers.map(({ id }) =>
+    createEnsembleNode({
+      id,
+      servers,
+      dataDir: join(dir, String(id)),
+      clientPort: ports[3 * id - 1],
+      clientHost: '127.0.0.1',
+      tickTime: TICK,
+      // Nobody is given up because the machine is busy.
+      syncLimit: 100,
+      initLimit: 100,
+      minSessionTimeout: SHORT,
+      maxSessionTimeout: 2_000_000,
+      superDigest: SUPER_DIGEST,
+      digest: true,
+      containerCheckInterval: 3_600_000,
+    }),
+  );
+  await Promise.all(nodes.map((node) => node.start()));
+  const stop = async () => {
+    await Promise.all(nodes.map((node) => node.stop()));
+    rmSync(dir, { recursive: true, force: true });
+  };
+  const target = { name, ports: servers.map(({ id }) => ports[3 * id - 1]), epoch: nodes[0].epoch };
+  return { target, stop, nodes };
 }
