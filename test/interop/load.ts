@@ -53,11 +53,11 @@ export class Load {
     this.#running = this.#run();
   }
 
-  /** Ends it; the session is closed, or left to expire. */
-  async stop(how: 'close' | 'leave'): Promise<void> {
+  /** Ends it and closes its session. */
+  async close(): Promise<void> {
     this.#stopped = true;
     await this.#running;
-    if (how === 'close') await this.#session?.close().catch(() => {});
+    await this.#session?.close().catch(() => {});
   }
 
   async #run(): Promise<void> {

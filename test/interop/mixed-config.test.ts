@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { eventually } from '../ensemble/client.ts';
 import { freePorts } from './apache.ts';
-import { ApacheMember, MixedEnsemble, python, SUPER } from './mixed.ts';
+import { MixedEnsemble, python, SUPER } from './mixed.ts';
 
 /* Apache's servers with reconfig enabled give their configuration a version, and ours must go along with it. */
 
@@ -13,13 +13,13 @@ afterEach(async () => {
 
 test.each(['aoa', 'oao'])('%s: with reconfig enabled a version above 0 goes round, whoever leads', async (servers) => {
   ensemble = await MixedEnsemble.make({ servers, apache: { config: { reconfigEnabled: 'true' } } });
-  const { members, ledger } = ensemble;
+  const { members, apaches, ledger } = ensemble;
   await ensemble.startAll();
-  await ensemble.startClients(1);
+  await ensemble.startClients();
   const led = new Set<string>();
   // The one with the largest id leads first; from then on the leader is killed in turn, until all were gone once and have nothing but their disks.
   for (let round = 0; round < 4; round++) {
-    const leader = await ensemble.settled(members);
+    const leader = await ensemble.settled();
     led.add(leader.kind);
     await ensemble.progress(50);
     await ensemble.pauseClients();
@@ -29,13 +29,13 @@ test.each(['aoa', 'oao'])('%s: with reconfig enabled a version above 0 goes roun
     await leader.start();
     await ensemble.resumeClients();
   }
-  await ensemble.settled(members);
-  await ensemble.stopClients();
+  await ensemble.settled();
+  await ensemble.endClients();
   const tree = await ensemble.equalTrees();
   expect(led).toEqual(new Set(['apache', 'ours']));
   expect(tree.get('/zookeeper/config')?.data).toMatch(/^version=[1-9a-f][0-9a-f]{8}$/m);
   ledger.verify(tree);
-  for (const m of members) if (m instanceof ApacheMember) expect(m.log()).not.toMatch(/stale config|ahead of the leader/);
+  for (const m of apaches) expect(m.log()).not.toMatch(/stale config|ahead of the leader/);
 });
 
 test('a reconfig that changes the members ends a replica that votes by the old ones, and it says why', async () => {
@@ -45,7 +45,7 @@ test('a reconfig that changes the members ends a replica that votes by the old o
   const [first, , third] = members;
   const [quorumPort, electionPort, clientPort] = await freePorts(3);
   const line = `server.4=127.0.0.1:${quorumPort}:${electionPort}:observer;127.0.0.1:${clientPort}`;
-  await python('reconfig.py', String((first as ApacheMember).server.clientPort), SUPER, line);
+  await python('reconfig.py', String(first.clientPort), SUPER, line);
   await eventually('our replica has stopped', () => /FATAL/.test(ours[0].log()));
   expect(ours[0].log()).toMatch(/option servers: the ensemble has been reconfigured .* server\.4=127\.0\.0\.1/);
   await ensemble.settled([first, third]);

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,143 +9,22 @@ import { loopbackServers } from '../../examples/support/ports.ts';
 import { Child } from '../../examples/support/processes.ts';
 import type { ServerSpec } from '../../src/index.ts';
 import { eventually, within } from '../ensemble/client.ts';
-import { type ApacheOptions, type ApacheServer, apacheServer, freePorts, modeOf, requirePackages } from './apache.ts';
-import type { HostHandlers, HostNote, HostOptions } from './host.ts';
+import { type ApacheOptions, apacheServer, freePorts, requirePackages } from './apache.ts';
+import type { ClientHandlers } from './clients.ts';
+import type { HostOptions } from './host.ts';
 import { type DumpedZnode, Ledger } from './ledger.ts';
+import type { Note } from './load.ts';
+import { ApacheMember, type Member, type Mode, OurMember } from './members.ts';
 
-/* Ensembles of Apache ZooKeeper servers and of our replicas, every server in a process of its own. */
-
-export type Mode = 'leader' | 'follower' | 'observer';
-
-/** A server of a mixed ensemble. */
-export interface Member {
-  readonly id: number;
-  readonly kind: 'apache' | 'ours';
-  readonly isObserver: boolean;
-  readonly dataDir: string;
-  /** Resolves when the process has begun; `mode` tells when it serves. */
-  start(): Promise<void>;
-  /** `kill -9`; resolves when the process is gone. */
-  kill(): Promise<void>;
-  signal(s: NodeJS.Signals): void;
-  /** What it is; undefined while it does not serve or does not run. */
-  mode(): Promise<Mode | undefined>;
-  log(): string;
-  /** Its tree, as lines of JSON. */
-  dump(): Promise<string[]>;
-}
+/* Ensembles of Apache ZooKeeper servers and of our replicas, and clients that use all of them. */
 
 /** The identity that passes every ACL, for looking at the trees. */
 export const SUPER = 'super:secret';
 const SUPER_DIGEST = 'super:lK75jTNcA+U9vtVEw5vB51mj/w4=';
 
-const TICK = 1000;
-
-export class ApacheMember implements Member {
-  readonly kind = 'apache';
-
-  constructor(
-    readonly server: ApacheServer,
-    readonly isObserver: boolean,
-  ) {}
-
-  get id(): number {
-    return this.server.id;
-  }
-  get dataDir(): string {
-    return this.server.dataDir;
-  }
-  start(): Promise<void> {
-    return this.server.start();
-  }
-  kill(): Promise<void> {
-    return this.server.stop();
-  }
-  signal(s: NodeJS.Signals): void {
-    this.server.signal(s);
-  }
-  async mode(): Promise<Mode | undefined> {
-    return this.server.pid === undefined ? undefined : ((await modeOf(this.server)) as Mode | undefined);
-  }
-  log(): string {
-    return this.server.log();
-  }
-  dump(): Promise<string[]> {
-    return dumpPort(this.server.clientPort);
-  }
-}
-
-export class OurMember implements Member {
-  readonly kind = 'ours';
-  onNote: (note: HostNote) => void = () => {};
-  readonly #clients: string[] = [];
-  #child: Child<HostHandlers> | undefined;
-  readonly #options: HostOptions;
-
-  constructor(
-    options: HostOptions,
-    readonly isObserver: boolean,
-  ) {
-    this.#options = options;
-  }
-
-  get id(): number {
-    return this.#options.id;
-  }
-  get dataDir(): string {
-    return this.#options.dataDir as string;
-  }
-  /** The running process. */
-  get child(): Child<HostHandlers> {
-    if (this.#child === undefined) throw new Error(`server ${this.id} does not run`);
-    return this.#child;
-  }
-  async start(): Promise<void> {
-    mkdirSync(this.dataDir, { recursive: true });
-    const child = new Child<HostHandlers>(`server ${this.id}`, new URL('./host.ts', import.meta.url), ['--import', 'tsx']);
-    child.onNote = (note) => this.onNote(note as HostNote);
-    this.#child = child;
-    await child.call('start', this.#options);
-    // The clients of this process died with it; they come again under their names and find what they left.
-    for (const client of this.#clients) await child.call('load', { client });
-  }
-  async startClient(name: string): Promise<void> {
-    this.#clients.push(name);
-    await this.child.call('load', { client: name });
-  }
-  async pauseClients(): Promise<void> {
-    await this.#child?.call('pauseLoads', undefined as never);
-  }
-  async resumeClients(): Promise<void> {
-    await this.#child?.call('resumeLoads', undefined as never);
-  }
-  /** Ends the clients of this process; it has none when it starts again either. */
-  async stopClients(how: 'close' | 'leave'): Promise<void> {
-    this.#clients.length = 0;
-    await this.#child?.call('stopLoads', { how });
-  }
-  async kill(): Promise<void> {
-    const child = this.#child;
-    this.#child = undefined;
-    await child?.kill();
-  }
-  signal(s: NodeJS.Signals): void {
-    process.kill(this.child.pid, s);
-  }
-  async mode(): Promise<Mode | undefined> {
-    if (this.#child === undefined) return undefined;
-    const { serving, role } = await this.#child.call('status', undefined as never);
-    if (!serving) return undefined;
-    return role === 'leading' ? 'leader' : role === 'following' ? 'follower' : 'observer';
-  }
-  log(): string {
-    const { logFile } = this.#options;
-    return existsSync(logFile) ? readFileSync(logFile, 'utf8') : '';
-  }
-  dump(): Promise<string[]> {
-    return this.child.call('dump', undefined as never);
-  }
-}
+export const TICK = 1000;
+/** Ticks; long ones, so that no server is given up because the machine is busy. */
+const LIMITS = { tickTime: TICK, initLimit: 20, syncLimit: 10 };
 
 const run = promisify(execFile);
 
@@ -155,21 +34,20 @@ export async function python(script: string, ...args: string[]): Promise<string>
   return stdout;
 }
 
-async function dumpPort(port: number): Promise<string[]> {
-  const stdout = await python('dump.py', String(port), SUPER);
-  return stdout.split('\n').filter((line) => line !== '');
+/** A server's tree by path, as its client interface gives it: every znode as one comparable text. */
+async function dump({ clientPort }: Pick<Member, 'clientPort'>): Promise<Map<string, string>> {
+  const stdout = await python('dump.py', String(clientPort), SUPER);
+  return new Map(stdout.split('\n').flatMap((line) => (line === '' ? [] : [comparable(line)])));
 }
 
-/** A dumped line; the data as text, numbers as text. */
-function parseLine(line: string): DumpedZnode {
+function comparable(line: string): [path: string, text: string] {
   const [path, data, stat, acl] = JSON.parse(line) as [string, string | null, Record<string, string>, DumpedZnode['acl']];
-  return { path, data: data === null ? null : Buffer.from(data, 'base64').toString(), stat, acl };
-}
-
-/** Every server writes its configuration into its own tree when it starts: when, is its own affair. */
-function comparable(line: string): DumpedZnode {
-  const znode = parseLine(line);
-  return znode.path === '/zookeeper/config' ? { ...znode, stat: { ...znode.stat, mtime: '-' } } : znode;
+  // Every server writes its configuration into its own tree when it starts: when, is its own affair.
+  const mtime = path === '/zookeeper/config' ? '-' : stat.mtime;
+  return [
+    path,
+    JSON.stringify({ path, data: data === null ? null : Buffer.from(data, 'base64').toString(), stat: { ...stat, mtime }, acl }),
+  ];
 }
 
 /** Paths that only one tree has, or that are not alike. */
@@ -187,19 +65,18 @@ export interface MixedOptions {
 export class MixedEnsemble {
   readonly folder = mkdtempSync(join(tmpdir(), 'zab-mixed-'));
   readonly ledger = new Ledger();
-  readonly members: readonly Member[];
+  readonly members: Member[];
+  readonly #options: MixedOptions;
+  readonly #servers: readonly ServerSpec[];
+  readonly #clientPorts: readonly number[];
+  /** Processes of clients over the wire: one that closes its sessions at the end, and one that leaves them. */
+  readonly #clients: Child<ClientHandlers>[] = [];
 
   private constructor(options: MixedOptions, servers: readonly ServerSpec[], clientPorts: readonly number[]) {
-    this.members = servers.map((spec, i) => {
-      const isObserver = spec.role === 'observer';
-      const dir = join(this.folder, String(spec.id));
-      if (options.servers[i].toLowerCase() === 'a')
-        return new ApacheMember(this.#apache(dir, spec.id, clientPorts[i], servers, options), isObserver);
-      const ours = { id: spec.id, servers, dataDir: join(dir, 'data'), logFile: join(dir, 'node.log'), ...LIMITS, ...options.ours };
-      const member = new OurMember(ours, isObserver);
-      member.onNote = ({ note }) => this.ledger.take(note);
-      return member;
-    });
+    this.#options = options;
+    this.#servers = servers;
+    this.#clientPorts = clientPorts;
+    this.members = servers.map(({ id }) => this.#make(id, options.servers[id - 1].toLowerCase() === 'a'));
   }
 
   static async make(options: MixedOptions): Promise<MixedEnsemble> {
@@ -212,59 +89,87 @@ export class MixedEnsemble {
     return new MixedEnsemble(options, servers, await freePorts(count));
   }
 
-  #apache(dir: string, id: number, clientPort: number, servers: readonly ServerSpec[], { apache }: MixedOptions): ApacheServer {
+  #make(id: number, apache: boolean): Member {
+    const isObserver = this.#servers[id - 1].role === 'observer';
+    const dir = join(this.folder, String(id));
     mkdirSync(dir, { recursive: true });
-    return apacheServer({
+    return apache ? this.#apache(id, dir, isObserver) : this.#ours(id, dir, isObserver);
+  }
+
+  #apache(id: number, dir: string, isObserver: boolean): ApacheMember {
+    const { apache } = this.#options;
+    const server = apacheServer({
       ...apache,
       id,
       dir,
-      clientPort,
-      servers,
-      config: { tickTime: TICK, initLimit: 20, syncLimit: 10, 'znode.container.checkIntervalMs': 1000, ...apache?.config },
+      clientPort: this.#clientPorts[id - 1],
+      servers: this.#servers,
+      config: { ...LIMITS, 'znode.container.checkIntervalMs': 1000, ...apache?.config },
       properties: {
         'zookeeper.DigestAuthenticationProvider.superDigest': SUPER_DIGEST,
         'zookeeper.extendedTypesEnabled': 'true',
         ...apache?.properties,
       },
     });
+    return new ApacheMember(server, isObserver);
   }
 
-  member(id: number): Member {
-    return this.members[id - 1];
+  #ours(id: number, dir: string, isObserver: boolean): OurMember {
+    const options: HostOptions = {
+      id,
+      servers: this.#servers,
+      dataDir: join(dir, 'data'),
+      logFile: join(dir, 'node.log'),
+      ...LIMITS,
+      clientPort: this.#clientPorts[id - 1],
+      clientHost: '127.0.0.1',
+      maxClientCnxns: 0,
+      fourLetterWords: ['*'],
+      superDigest: SUPER_DIGEST,
+      containerCheckInterval: 1000,
+      ...this.#options.ours,
+    };
+    return new OurMember(options, isObserver, this.ledger.take);
   }
 
   get ours(): OurMember[] {
     return this.members.filter((m): m is OurMember => m instanceof OurMember);
   }
 
+  get apaches(): ApacheMember[] {
+    return this.members.filter((m): m is ApacheMember => m instanceof ApacheMember);
+  }
+
+  /** Puts the other kind of server on the data directory and the ports of one that has been killed; it is not started. */
+  exchange(member: Member): Member {
+    const other = this.#make(member.id, member.kind === 'ours');
+    this.members[member.id - 1] = other;
+    return other;
+  }
+
   async startAll(): Promise<void> {
     await within('all processes begin', Promise.all(this.members.map((m) => m.start())), 60_000);
-    await this.settled(this.members);
+    await this.settled();
   }
 
   /** Ends every process and removes the folder. */
   async end(): Promise<void> {
-    await Promise.all(this.members.map((m) => m.kill()));
+    await Promise.all([...this.members, ...this.#clients].map((m) => m.kill()));
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Waits until all of `members` serve and one of all leads; gives the leader. */
-  async settled(members: readonly Member[]): Promise<Member> {
+  /** Waits until all of `members` serve and one of them leads; gives the leader. */
+  async settled(members: readonly Member[] = this.members): Promise<Member> {
     let leader: Member | undefined;
     let modes: (Mode | undefined)[] = [];
-    try {
-      await eventually(
-        'every server serves, and one leads',
-        async () => {
-          modes = await Promise.all(members.map((m) => m.mode()));
-          leader = members.find((_, i) => modes[i] === 'leader');
-          return leader !== undefined && modes.every((mode) => mode !== undefined);
-        },
-        60_000,
-      );
-    } catch (error) {
-      throw new Error(`${(error as Error).message}\n${members.map((m, i) => `server ${m.id} (${m.kind}): ${modes[i]}`).join('\n')}`);
-    }
+    const ask = async (): Promise<boolean> => {
+      modes = await Promise.all(members.map((m) => m.mode()));
+      leader = members.find((_, i) => modes[i] === 'leader');
+      return leader !== undefined && modes.every((mode) => mode !== undefined);
+    };
+    await eventually('every server serves, and one leads', ask, 60_000).catch((error: Error) => {
+      throw new Error(`${error.message}\n${members.map((m, i) => `server ${m.id} (${m.kind}): ${modes[i]}`).join('\n')}`);
+    });
     return leader as Member;
   }
 
@@ -273,8 +178,7 @@ export class MixedEnsemble {
     let trees: Map<string, string>[] = [];
     const dumpAll = async (): Promise<boolean> => {
       trees = [];
-      for (const m of members)
-        trees.push(new Map((await m.dump()).map((line) => [comparable(line).path, JSON.stringify(comparable(line))])));
+      for (const m of members) trees.push(await dump(m));
       return trees.every((tree) => different(tree, trees[0]).length === 0);
     };
     await eventually('equal trees', dumpAll, 30_000).catch(() => {});
@@ -286,31 +190,53 @@ export class MixedEnsemble {
     return new Map([...trees[0]].map(([path, text]) => [path, JSON.parse(text) as DumpedZnode]));
   }
 
-  /** Starts `width` clients on each of `members`. */
-  async startClients(width: number, members: readonly Member[] = this.members): Promise<void> {
-    await this.makeParents();
-    for (const m of members) {
-      if (!(m instanceof OurMember)) continue;
-      for (let k = 1; k <= width; k++) await m.startClient(`c${m.id}-${k}`);
+  // ---- clients ----
+
+  /**
+   * Starts clients, `width` of each sort: for each server those that have only that one and, if it is ours, those in its process, and twice as many that go to any server.
+   */
+  async startClients(width = 1): Promise<void> {
+    const { members } = this;
+    const names = (name: string) => Array.from({ length: width }, (_, k) => `${name}-${k}`);
+    const at = (of: readonly Member[]) => of.map((m) => `127.0.0.1:${m.clientPort}`).join(',');
+    for (const name of ['closing', 'leaving']) {
+      const child = new Child<ClientHandlers>(`${name} clients`, new URL('./clients.ts', import.meta.url), ['--import', 'tsx']);
+      child.onNote = (note) => this.ledger.take(note as Note);
+      this.#clients.push(child);
+      if (name === 'closing') await child.call('makeParents', { servers: at(members) });
+      for (const client of names(`${name}-any`)) await child.call('load', { client, servers: at(members) });
+      const own = members.filter((m) => (m.id % 2 === 0) === (name === 'closing'));
+      for (const m of own) for (const client of names(`${name}-${m.id}`)) await child.call('load', { client, servers: at([m]) });
+    }
+    for (const m of this.ours) {
+      m.clients.push(...names(`inside-${m.id}`));
+      for (const client of m.clients) await m.child?.call('load', { client });
     }
   }
 
-  async makeParents(): Promise<void> {
-    await this.ours[0].child.call('makeParents', undefined as never);
+  /** Every process with clients does this: `pause` resolves when nothing is under way any more, `close` closes the sessions too. */
+  async #all(verb: 'pause' | 'resume' | 'close'): Promise<void> {
+    const here = this.#clients.map((child) => child.call(verb, undefined as never));
+    const inside = this.ours.map((m) => m.child?.call(verb, undefined as never));
+    await within(`all clients ${verb}`, Promise.all([...here, ...inside]), 60_000);
   }
 
-  /** Nothing is asked for any more, and nothing is under way. */
-  async pauseClients(): Promise<void> {
-    await Promise.all(this.ours.map((m) => m.pauseClients()));
+  pauseClients(): Promise<void> {
+    return this.#all('pause');
   }
 
-  async resumeClients(): Promise<void> {
-    await Promise.all(this.ours.map((m) => m.resumeClients()));
+  resumeClients(): Promise<void> {
+    return this.#all('resume');
   }
 
-  /** Ends all clients: half of their sessions are closed, the others left to expire. */
-  async stopClients(): Promise<void> {
-    await Promise.all(this.ours.map((m) => m.stopClients('close')));
+  /** Ends all clients: half of those over the wire leave their sessions to expire, the others close theirs. Waits until all ephemeral znodes are gone. */
+  async endClients(): Promise<void> {
+    await this.pauseClients();
+    await this.#clients.pop()?.kill();
+    await this.#all('close');
+    for (const m of this.ours) m.clients.length = 0;
+    const ephemerals = async () => [...(await dump(this.members[0])).keys()].filter((path) => path.startsWith('/eph/'));
+    await eventually('sessions that were left expire', async () => (await ephemerals()).length === 0, 60_000);
   }
 
   /** Waits until clients have been told of `count` more writes. */
@@ -319,5 +245,3 @@ export class MixedEnsemble {
     await eventually(`${count} more writes are acknowledged`, () => this.ledger.acks >= wanted, 60_000);
   }
 }
-
-const LIMITS = { tickTime: TICK, initLimit: 20, syncLimit: 10, superDigest: SUPER_DIGEST, containerCheckInterval: 1000 };
