@@ -5,6 +5,7 @@
 // An ensemble in simulated time.
 export { ProcessDied } from './awaitable.ts';
 export type { Chance } from './chance.ts';
+export type { ClientOptions, SimClient } from './client.ts';
 // A checker for histories of the caller's own operations.
 export { checkLinearizable, type Operation, type SequentialModel, type Verdict } from './clients/linearizability.ts';
 // Clients that load an ensemble and check every answer: the replica itself is proven with them.

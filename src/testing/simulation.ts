@@ -12,6 +12,7 @@ import type { ZnodeTree } from '../tree/tree.ts';
 import { awaitable } from './awaitable.ts';
 import { Chance } from './chance.ts';
 import { Checks } from './checks/all.ts';
+import { SimClient } from './client.ts';
 import { type Remains, SimDisk } from './disk.ts';
 import { DurableEnds } from './durable.ts';
 import { Kernel } from './kernel.ts';
@@ -26,9 +27,11 @@ import { formatLine, Trace } from './trace.ts';
 
 const QUORUM_PORT = 2888;
 const ELECTION_PORT = 3888;
+/** Machines that host no server have ids from here on. */
+const FIRST_CLIENT = 1001;
 
 /** What the servers of a simulated ensemble have in common: everything of {@link EnsembleOptions} that is not simulated. */
-export type SharedOptions = Omit<EnsembleOptions, 'id' | 'servers' | 'transport' | 'storage' | 'clock' | 'random' | 'logger'>;
+export type SharedOptions = Omit<EnsembleOptions, 'id' | 'servers' | 'transport' | 'storage' | 'clock' | 'random' | 'logger' | 'sockets'>;
 
 /** A server of a simulated ensemble. */
 export type SimulatedServer = Pick<ServerSpec, 'id' | 'role' | 'weight' | 'group'>;
@@ -102,6 +105,8 @@ export class Simulation implements Disposable {
   /** Where each server's durable history ends. */
   readonly durable = new DurableEnds();
   readonly #servers = new Map<number, SimServer>();
+  readonly #clientPort: number | undefined;
+  #clients = 0;
   readonly #probes: Panel;
   /** The tick of every node, ms. */
   readonly tickTime: number;
@@ -127,6 +132,7 @@ export class Simulation implements Disposable {
     this.checks = new Checks(specs, (violation) => this.kernel.fail(violation));
     this.#probes = new Panel([this.checks, this.durable]);
     this.tickTime = options.ensemble?.tickTime ?? 2000;
+    this.#clientPort = options.ensemble?.clientPort;
     for (const spec of specs) this.#servers.set(spec.id, this.#newServer(spec, specs, options, root));
   }
 
@@ -154,7 +160,7 @@ export class Simulation implements Disposable {
         filter: () => this.#filter,
         voteFilter: () => this.#voteFilter,
       },
-      options: { digest: true, ...options.ensemble, servers },
+      options: { digest: true, ...options.ensemble, servers, sockets },
       transport: () => transport?.(parts) ?? tcpTransport({ sockets }),
       storage: () => storage?.(parts) ?? fileStorage({ dataDir: '/data', fs: disk, preAllocSize, logSizeLimit }),
     });
@@ -286,6 +292,16 @@ export class Simulation implements Disposable {
   /** Opens a session at a server. */
   openSession(id: number, options?: SessionOptions): Promise<Session> {
     return this.node(id).openSession(options);
+  }
+
+  /** Makes a client of the servers' client ports, which they have by `ensemble: { clientPort }`. */
+  client(): SimClient {
+    if (this.#clientPort === undefined) throw new Error('the servers have no client port: ensemble.clientPort is not given');
+    const index = this.#clients++;
+    const machine = new Machine(this.kernel, FIRST_CLIENT + index);
+    const sockets = this.network.attach(machine, `client${index + 1}`);
+    const servers = this.specs.map(({ host }) => `${host}:${this.#clientPort}`).join(',');
+    return new SimClient(machine, sockets, this.chance.fork(`client ${index + 1}`), servers);
   }
 
   // ---- processes ----
