@@ -116,8 +116,8 @@ export const sessionMutants: readonly Mutant[] = [
     name: 'a late transaction answers another call',
     why: 'a request that was given up may still be committed; its number tells',
     file: 'src/node/call-queue.ts',
-    find: 'if (index === calls.length || calls.at(index).cxid !== cxid) return null;',
-    replace: 'if (index === calls.length) return null;',
+    find: 'if (first === undefined || !first.isWrite || first.cxid !== cxid) return null;',
+    replace: 'if (first === undefined || !first.isWrite) return null;',
     seeds: 45,
   },
   {
@@ -132,10 +132,8 @@ export const sessionMutants: readonly Mutant[] = [
     name: 'a lost write is said not to be done',
     why: 'nobody knows what has become of a request that was sent',
     file: 'src/node/calls.ts',
-    find: `  const outcome = call.kind === CallKind.read ? 'not-done' : 'unknown';
-  const what`,
-    replace: `  const outcome = 'not-done';
-  const what`,
+    find: "const outcome = call.kind === CallKind.read ? 'not-done' : 'unknown';",
+    replace: "const outcome = 'not-done';",
     seeds: 10,
   },
   {
@@ -144,9 +142,9 @@ export const sessionMutants: readonly Mutant[] = [
     file: 'src/node/ensemble-node.ts',
     find: `    this.#watches.flush();
     this.#tree.advanced();
-    if (result !== null) this.#sessions.applied(txn, result);`,
+    if (result !== null) for (const holder of this.#holders) holder.applied(txn, result);`,
     replace: `    this.#tree.advanced();
-    if (result !== null) this.#sessions.applied(txn, result);
+    if (result !== null) for (const holder of this.#holders) holder.applied(txn, result);
     this.#watches.flush();`,
     seeds: 10,
   },

@@ -56,7 +56,8 @@ export const storageMutants: readonly Mutant[] = [
     find: `    yield* open.truncate(offset);
     yield* open.sync();`,
     replace: '    yield* open.truncate(offset);',
-    seeds: 320,
+    seeds: 30,
+    from: 95,
   },
   {
     name: 'a start reports what is in the cache only',
@@ -64,7 +65,8 @@ export const storageMutants: readonly Mutant[] = [
     file: recovery,
     find: '  if (found.end !== undefined) yield* secure(disk, found.end);\n',
     replace: '',
-    seeds: 460,
+    seeds: 30,
+    from: 143,
   },
   {
     name: 'a torn tail stays',

@@ -149,9 +149,9 @@ export const treeMutants: readonly Mutant[] = [
   {
     name: 'ACLs are ignored by reads',
     why: 'NO_AUTH (PROTOCOL 9)',
-    file: 'src/node/sessions.ts',
-    find: 'if (this.#options.skipAcl || (tree.acls.worldPerms(tree.table.get(slot, ACL_KEY)) & perm) !== 0) return true;',
-    replace: 'if (this.#options.skipAcl || perm !== 0) return true;',
+    file: 'src/node/access.ts',
+    find: 'if (this.#skipAcl || (tree.acls.worldPerms(tree.table.get(slot, ACL_KEY)) & perm) !== 0) return true;',
+    replace: 'if (this.#skipAcl || perm !== 0) return true;',
     seeds: 10,
   },
   {
