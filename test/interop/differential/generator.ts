@@ -187,16 +187,18 @@ export class Generator {
     return { ...common, op: Op.createTtl, flags: this.#chance.pick([5, 5, 6, 6, 0, 4, 7]), ttl };
   }
 
-  /** The znodes in which a quota is kept; the data of the statistics changes by itself, with what happens below the path. */
+  /** The znodes in which a quota is kept; the data of the statistics changes by itself, with what happens below the path. Limits come first and stay, see `LEFT_OUT`. */
   #quota(): AnyRequest {
     const place = `/zookeeper/quota${this.#chance.pick(['/a', '/b', '/a/b'])}`;
-    const path = this.#chance.pick([place, `${place}/zookeeper_limits`, `${place}/zookeeper_stats`]);
-    const data = this.#chance.pick(QUOTAS);
+    const create = (path: string, data = this.#chance.pick(QUOTAS)): CreateRequest => {
+      return { op: Op.create, path, data, acl: GOOD_ACLS[0], flags: 0, ttl: 0 };
+    };
     const draw = this.#chance.below(10);
-    if (draw < 5) return { op: Op.create, path, data, acl: GOOD_ACLS[0], flags: 0, ttl: 0 };
-    if (draw < 6) return { op: Op.setData, path, data, version: -1 };
-    if (draw < 7) return { op: Op.delete, path, version: -1 };
-    return { op: Op.getData, path, watch: false };
+    if (draw < 3) return { op: Op.multi, ops: [create(place), create(`${place}/zookeeper_limits`)] };
+    if (draw < 4) return { op: Op.setData, path: `${place}/zookeeper_limits`, data: this.#chance.pick(QUOTAS), version: -1 };
+    const path = `${place}/zookeeper_stats`;
+    if (draw < 6) return { op: Op.multi, ops: [{ op: Op.check, path: `${place}/zookeeper_limits`, version: -1 }, create(path, QUOTAS[0])] };
+    return draw < 7 ? { op: Op.delete, path, version: -1 } : { op: Op.getData, path, watch: false };
   }
 
   /** 3.8.0 fails a multi with TTL flags on another create as a whole, and believes in the parts before it for a while. */
@@ -223,7 +225,7 @@ export class Generator {
     if (draw < 80) return { op: Op.getChildren2, path, watch: this.#watches(slot, path) };
     if (draw < 84) return { op: Op.getAcl, path };
     if (draw < 86) return { op: Op.getAllChildrenNumber, path };
-    if (draw < 88) return { op: Op.getEphemerals, prefix: this.#chance.pick([null, '', '/', '/a', path]) };
+    if (draw < 88) return { op: Op.getEphemerals, prefix: this.#chance.pick([null, '', '/', '/a', path.includes('\0') ? null : path]) };
     if (draw < 90) return { op: Op.whoAmI };
     if (draw < 91) return { op: Op.ping };
     if (draw < 94) return this.#addWatch(slot);

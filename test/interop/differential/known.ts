@@ -67,7 +67,8 @@ export class Known {
   }
 
   #add(path: string): void {
-    if (this.#versions.has(path)) return;
+    // Anything but well-formed quotas there ends a server of 3.8.0.
+    if (this.#versions.has(path) || path.startsWith('/zookeeper/quota')) return;
     this.#versions.set(path, { version: 0, aversion: 0 });
     this.#paths.push(path);
   }

@@ -87,7 +87,6 @@ export const DATA: readonly (Octets | null)[] = [
   '\x00\xff\x80' as Octets,
 ];
 
-/** Well-formed ones: others end a server of 3.8.0. */
 export const QUOTAS: readonly Octets[] = [
   'count=0,bytes=0',
   'count=5,bytes=100',
