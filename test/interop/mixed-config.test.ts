@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
 import { eventually } from '../ensemble/client.ts';
 import { freePorts } from './apache.ts';
-import { MixedEnsemble, python, SUPER } from './mixed.ts';
+import { MixedEnsemble, SUPER } from './mixed.ts';
+import { python } from './trees.ts';
 
 /* Apache's servers with reconfig enabled give their configuration a version, and ours must go along with it. */
 

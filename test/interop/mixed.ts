@@ -1,10 +1,6 @@
-import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { expect } from 'vitest';
 import { loopbackServers } from '../../examples/support/ports.ts';
 import { Child } from '../../examples/support/processes.ts';
 import type { ServerSpec } from '../../src/index.ts';
@@ -15,6 +11,7 @@ import type { HostOptions } from './host.ts';
 import { type DumpedZnode, Ledger } from './ledger.ts';
 import type { Note } from './load.ts';
 import { ApacheMember, type Member, type Mode, OurMember } from './members.ts';
+import { dump, equalTrees } from './trees.ts';
 
 /* Ensembles of Apache ZooKeeper servers and of our replicas, and clients that use all of them. */
 
@@ -25,35 +22,6 @@ const SUPER_DIGEST = 'super:lK75jTNcA+U9vtVEw5vB51mj/w4=';
 export const TICK = 1000;
 /** Ticks; long ones, so that no server is given up because the machine is busy. */
 const LIMITS = { tickTime: TICK, initLimit: 20, syncLimit: 10 };
-
-const run = promisify(execFile);
-
-/** Runs a script of this folder; gives what it prints. */
-export async function python(script: string, ...args: string[]): Promise<string> {
-  const { stdout } = await run('/usr/bin/python3', [fileURLToPath(new URL(script, import.meta.url)), ...args], { maxBuffer: 1 << 30 });
-  return stdout;
-}
-
-/** A server's tree by path, as its client interface gives it: every znode as one comparable text. */
-async function dump({ clientPort }: Pick<Member, 'clientPort'>): Promise<Map<string, string>> {
-  const stdout = await python('dump.py', String(clientPort), SUPER);
-  return new Map(stdout.split('\n').flatMap((line) => (line === '' ? [] : [comparable(line)])));
-}
-
-function comparable(line: string): [path: string, text: string] {
-  const [path, data, stat, acl] = JSON.parse(line) as [string, string | null, Record<string, string>, DumpedZnode['acl']];
-  // Every server writes its configuration into its own tree when it starts: when, is its own affair.
-  const mtime = path === '/zookeeper/config' ? '-' : stat.mtime;
-  return [
-    path,
-    JSON.stringify({ path, data: data === null ? null : Buffer.from(data, 'base64').toString(), stat: { ...stat, mtime }, acl }),
-  ];
-}
-
-/** Paths that only one tree has, or that are not alike. */
-function different(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): string[] {
-  return [...new Set([...a.keys(), ...b.keys()])].filter((path) => a.get(path) !== b.get(path));
-}
 
 export interface MixedOptions {
   /** One letter for each server, from id 1 on: `a` Apache's, `o` ours; a capital one is an observer. */
@@ -174,20 +142,8 @@ export class MixedEnsemble {
   }
 
   /** Waits until the trees of `members` are equal, and gives it by path; when they don't become equal, fails with what differs. */
-  async equalTrees(members: readonly Member[] = this.members): Promise<Map<string, DumpedZnode>> {
-    let trees: Map<string, string>[] = [];
-    const dumpAll = async (): Promise<boolean> => {
-      trees = [];
-      for (const m of members) trees.push(await dump(m));
-      return trees.every((tree) => different(tree, trees[0]).length === 0);
-    };
-    await eventually('equal trees', dumpAll, 30_000).catch(() => {});
-    for (const [i, tree] of trees.entries()) {
-      const paths = different(tree, trees[0]);
-      const some = (of: ReadonlyMap<string, string>) => paths.slice(0, 5).map((path) => [path, of.get(path)]);
-      expect(some(tree), `server ${members[i].id} beside ${members[0].id}: ${paths.length} differ`).toEqual(some(trees[0]));
-    }
-    return new Map([...trees[0]].map(([path, text]) => [path, JSON.parse(text) as DumpedZnode]));
+  equalTrees(members: readonly Member[] = this.members): Promise<Map<string, DumpedZnode>> {
+    return equalTrees(members, SUPER);
   }
 
   // ---- clients ----
@@ -235,7 +191,7 @@ export class MixedEnsemble {
     await this.#clients.pop()?.kill();
     await this.#all('close');
     for (const m of this.ours) m.clients.length = 0;
-    const ephemerals = async () => [...(await dump(this.members[0])).keys()].filter((path) => path.startsWith('/eph/'));
+    const ephemerals = async () => [...(await dump(this.members[0], SUPER)).keys()].filter((path) => path.startsWith('/eph/'));
     await eventually('sessions that were left expire', async () => (await ephemerals()).length === 0, 60_000);
   }
 
