@@ -48,6 +48,8 @@ export class RemoteWatches implements WatchRegistry {
   readonly #registered = new Map<string, 0 | 1>();
   /** Reads under way that want a one-shot watch, by path. */
   readonly #reading = new Map<string, number>();
+  /** The path whose watches are ended one by one, because the server has refused them. */
+  #ending: string | null = null;
   /** The znode whose change of children the last event has told already. */
   #told: string | null = null;
   /** Up to here nothing was missed; null while nothing can have been. */
@@ -136,22 +138,28 @@ export class RemoteWatches implements WatchRegistry {
 
   /** Makes the registration on a path the one that is needed. */
   #adjust(path: string): void {
-    if (!this.#isConnected) return;
+    if (!this.#isConnected || path === this.#ending) return;
     const registered = this.#registered.get(path);
     const wanted = this.#wanted(path);
     if (wanted === registered) return;
     if (wanted !== undefined) {
       this.#registered.set(path, wanted);
       this.#host.ask({ op: Op.addWatch, path: this.#host.chroot.toServer(path), mode: wanted }, (answer) => {
-        if (!(answer instanceof Error)) return;
-        this.#registered.delete(path);
-        this.#host.unsupported(path, answer);
+        if (answer instanceof Error) this.#refused(path, answer);
       });
     } else if (!this.#isNeeded(path)) {
       this.#registered.delete(path);
       // Whether the server had one does not matter.
       this.#host.ask({ op: Op.removeWatches, path: this.#host.chroot.toServer(path), kind: WatchKind.any }, () => {});
     }
+  }
+
+  /** Ends the watches on a path that the server does not register. */
+  #refused(path: string, error: Error): void {
+    this.#ending = path;
+    this.#host.unsupported(path, error);
+    this.#ending = null;
+    this.#registered.delete(path);
   }
 
   /** Whether one-shot watches live on the registration of a path. */

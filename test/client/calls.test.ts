@@ -1,6 +1,7 @@
 import Long from 'long';
 import { expect, test } from 'vitest';
-import { Err, Op } from '../../src/model/codes.ts';
+import { Err, EventType, Op } from '../../src/model/codes.ts';
+import type { WatchEvent } from '../../src/node/api.ts';
 import { writeNames } from '../../src/wire/client-replies.ts';
 import { failure, Lab, settled, statBody } from './fake-servers.ts';
 
@@ -85,7 +86,8 @@ test('a signal stops waiting; the answer that comes later is dropped', async () 
   const stop = new AbortController();
   const { signal } = stop;
   const write = failure(session.setData('/a', 'x', { signal }));
-  const read = failure(session.getData('/a', { signal, watch: () => {} }));
+  const events: WatchEvent[] = [];
+  const read = failure(session.exists('/a', { signal, watch: (event) => events.push(event) }));
   const after = session.exists('/a');
   await lab.clock.turn();
   stop.abort();
@@ -93,9 +95,11 @@ test('a signal stops waiting; the answer that comes later is dropped', async () 
   expect(await read).toMatchObject({ code: 'ABORTED', outcome: 'not-done' });
   expect(await failure(session.getData('/a', { signal }))).toMatchObject({ code: 'ABORTED', outcome: 'not-done' });
   server.reply(1, 5, 0, statBody());
-  server.reply(2, 5, Err.noNode);
+  server.reply(2, 5, 0, statBody());
   server.reply(3, 5, 0, statBody(4));
   expect((await after)?.version).toBe(4);
+  server.event(EventType.nodeDataChanged, '/a');
+  expect(events).toEqual([]);
 });
 
 test('limits: calls under way, and the size of a request', async () => {
@@ -118,7 +122,7 @@ test.each<[what: string, garbage: (lab: Lab) => void]>([
   ['a frame of a negative length', (lab) => lab.server.raw(new Uint8Array([0xff, 0xff, 0xff, 0xff]))],
   ['an HTTP answer', (lab) => lab.server.raw(new TextEncoder().encode('HTTP/1.1 400 Bad Request\r\n\r\n'))],
   ['a reply over the limit', (lab) => lab.server.raw(new Uint8Array([0, 0x20, 0, 0]))],
-  ['an answer to another request', (lab) => lab.server.reply(99)],
+  ['an answer to another request', (lab) => lab.server.reply(99, 1, 0, statBody())],
   [
     'an answer to a request that was not made',
     (lab) => {
@@ -287,8 +291,11 @@ test('a server without a quorum: taken only when a whole round has found no othe
     await lab.clock.advance(10);
     if (lab.server !== serving) lab.server.accept();
   }
-  lab.server.raw(new TextEncoder().encode('ro'));
-  expect(session.readOnly).toBe(true);
+  const question = lab.server;
+  lab.server.raw(new TextEncoder().encode('r'));
+  expect([session.readOnly, question.isGone]).toEqual([true, false]);
+  lab.server.raw(new TextEncoder().encode('o'));
+  expect([session.readOnly, question.isGone]).toEqual([true, true]);
   const asking = lab.server;
   while (lab.server === asking) await lab.clock.advance(10);
   lab.server.accept();
@@ -340,4 +347,23 @@ test('a guest that finds a quorum: asks for its own session', async () => {
   again.welcome();
   await lab.clock.turn();
   expect([session.id.toString(), session.state, session.readOnly]).toEqual(['77', 'connected', false]);
+});
+
+test('a server without a quorum that is lost: nobody is asked for one any more', async () => {
+  const lab = new Lab();
+  const { session } = await lab.session({ readOnly: true }, 'a:1');
+  lab.server.close();
+  (await lab.redial()).close();
+  const alone = await lab.redial();
+  alone.welcome({ readOnly: true });
+  await lab.clock.advance(60);
+  const question = lab.server;
+  question.accept();
+  expect([question.word, session.readOnly]).toEqual(['isro', true]);
+  alone.close();
+  await lab.clock.turn();
+  expect([question.isGone, session.state, session.readOnly]).toEqual([true, 'suspended', false]);
+  await lab.reconnect();
+  await lab.clock.advance(2900);
+  expect(lab.open.filter(({ word }) => word === 'isro')).toEqual([]);
 });

@@ -1,7 +1,8 @@
 import Long from 'long';
 import { expect, test } from 'vitest';
-import { Op } from '../../src/model/codes.ts';
+import { Err, Op } from '../../src/model/codes.ts';
 import { formatZxid, makeZxid } from '../../src/model/zxid.ts';
+import { writeReplyHeader } from '../../src/wire/client-replies.ts';
 import { failure, isPing, Lab, statBody } from './fake-servers.ts';
 
 const GONE = { timeout: 0, sessionId: Long.UZERO, password: new Uint8Array(16) };
@@ -121,6 +122,10 @@ test('a lost server: the session goes on at the next one, with all that it has s
   await read;
   // Of a transaction whose event has come others may be missing; -1 is no zxid.
   server.event(1, '/x', makeZxid(1, 50));
+  const unknown = failure(session.whoAmI());
+  await lab.clock.turn();
+  server.send((w) => writeReplyHeader(w, 2, Long.fromInt(-1).toUnsigned(), Err.unimplemented));
+  await unknown;
   server.close();
   await lab.clock.turn();
   expect(states).toEqual(['suspended']);

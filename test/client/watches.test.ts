@@ -310,6 +310,19 @@ test('a new connection: only setWatches without persistent watches, nothing with
   void answer;
 });
 
+test('a new connection: what a watch that ended meanwhile had registered is not there any more', async () => {
+  const lab = new Lab();
+  const { session, server } = await lab.session();
+  const end = session.watch('/a', () => {});
+  await lab.clock.turn();
+  server.close();
+  end();
+  const next = await lab.reconnect();
+  void session.exists('/a', { watch: () => {} });
+  await lab.clock.turn();
+  expect(next.requests.map(({ op, record }) => [op, record.watch])).toEqual([[Op.exists, true]]);
+});
+
 test('a new connection: many watches are asked for in several requests of bounded size, those that stay last', async () => {
   const lab = new Lab();
   const { session, server } = await lab.session();
@@ -343,6 +356,8 @@ test('a server without persistent watches: they end, and the session goes on', a
   const stream = session.watch('/a');
   await lab.clock.turn();
   server.reply(server.last(Op.addWatch).xid, 5, Err.unimplemented);
+  await lab.clock.turn();
+  expect(server.ops).toEqual([Op.addWatch]);
   server.close();
   expect(await stream.next()).toEqual({ done: true, value: undefined });
   const next = await lab.reconnect();
