@@ -4,14 +4,14 @@ import type { Request, TxnHeader } from '../model/records.ts';
 import { formatZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
 import type { OpenTransport, QuorumLink, QuorumLinkHandler, TransportHandler } from '../seams/transport.ts';
 import type { ZnodeTree } from '../tree/tree.ts';
-import { Fifo } from '../util/fifo.ts';
 import { EnsembleConfig } from '../zab/ensemble-config.ts';
 import type { LogEntry } from '../zab/entry.ts';
 import { History } from '../zab/history.ts';
 import type { ElectionMessage, QuorumMessage } from '../zab/messages.ts';
-import { type Action, type DurableSend, Outbox } from '../zab/outbox.ts';
+import { type Action, Outbox } from '../zab/outbox.ts';
 import { Peer } from '../zab/peer.ts';
 import type { Role } from './api.ts';
+import { DurableSends } from './durable-sends.ts';
 import type { ReplicaControl, ReplicaHooks, ReplicaReport } from './hooks.ts';
 import { type LinkOwner, LinkPort } from './link-port.ts';
 import type { ResolvedOptions } from './options.ts';
@@ -41,10 +41,9 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   readonly #schedule: SnapshotSchedule;
   readonly #persistence: Persistence;
   readonly #time: ProtocolTime;
-  readonly #waiting = new Fifo<DurableSend>();
+  readonly #durableSends = new DurableSends();
   readonly #links = new Set<QuorumLink>();
   #transport: OpenTransport | null = null;
-  #durableSeq = 0;
   #draining = false;
   #drainPlanned = false;
   #stopped = false;
@@ -309,9 +308,8 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   readonly #durable = (error: Error | null, seq: number): void => {
     if (error !== null) return this.#fail(error);
     if (!this.#enter()) return;
-    this.#durableSeq = seq;
     try {
-      this.#releaseDurable();
+      this.#durableSends.durable(seq);
       this.#peer.persisted(seq);
     } catch (failure) {
       return this.#fail(failure);
@@ -385,16 +383,8 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     for (let i = 0; i < sendLinks.length; i++) (sendLinks[i] as QuorumLink).send(sendMessages[i]);
     sendLinks.length = 0;
     sendMessages.length = 0;
-    for (let i = 0; i < durableSends.length; i++) this.#waiting.push(durableSends[i]);
+    this.#durableSends.add(durableSends);
     durableSends.length = 0;
-    this.#releaseDurable();
-  }
-
-  #releaseDurable(): void {
-    for (let next = this.#waiting.peek(); next !== undefined && next.seq <= this.#durableSeq; next = this.#waiting.peek()) {
-      this.#waiting.shift();
-      (next.link as QuorumLink).send(next.message);
-    }
   }
 
   #apply(): void {

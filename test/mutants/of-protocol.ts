@@ -8,7 +8,7 @@ export const protocolMutants: readonly Mutant[] = [
   {
     name: 'acknowledge before fsync: everything',
     why: 'what is bound to a write to disk leaves when that is durable (PROTOCOL 13.3)',
-    file: 'src/node/replica.ts',
+    file: 'src/node/durable-sends.ts',
     find: 'next !== undefined && next.seq <= this.#durableSeq',
     replace: 'next !== undefined',
     seeds: 10,
