@@ -357,7 +357,12 @@ test('a server without persistent watches: they end, and the session goes on', a
   await lab.clock.turn();
   server.reply(server.last(Op.addWatch).xid, 5, Err.unimplemented);
   await lab.clock.turn();
-  expect(server.ops).toEqual([Op.addWatch]);
+  void session.exists('/a', { watch: () => {} }).catch(() => null);
+  await lab.clock.turn();
+  expect(server.requests.map(({ op, record }) => [op, record.watch])).toEqual([
+    [Op.addWatch, undefined],
+    [Op.exists, true],
+  ]);
   server.close();
   expect(await stream.next()).toEqual({ done: true, value: undefined });
   const next = await lab.reconnect();
