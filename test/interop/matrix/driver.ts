@@ -80,7 +80,11 @@ export class ProcessDriver implements Driver {
       timer = setTimeout(() => reject(new Error(`the ${this.name} driver does not answer ${command}\n${this.#said}`)), LIMIT_MS);
     });
     try {
-      return await Promise.race([this.#answers.next(), limit]);
+      for (;;) {
+        const next = await Promise.race([this.#answers.next(), limit]);
+        // Some libraries print what they have to say on the standard output.
+        if (next.done || next.value.startsWith('{')) return next;
+      }
     } finally {
       clearTimeout(timer);
     }

@@ -214,7 +214,10 @@ const VERBS: Readonly<Record<string, Verb>> = {
   },
   multiRead: async ({ session }, ...parts) => {
     const results = await session.multiRead(parts.map(readOf));
+    const failed = results.find((result) => result.type === 'error');
     return {
+      // The first error, as the Java client tells it of the whole.
+      ...(failed === undefined ? {} : { error: failed.error.number }),
       results: results.map((result) => {
         if (result.type === 'error') return { error: result.error.number };
         if (result.type === 'getChildren') return { children: result.children };

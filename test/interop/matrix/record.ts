@@ -12,14 +12,17 @@ export interface Ensemble {
 }
 
 export interface Step {
-  /** Chapter, number and command. */
-  readonly title: string;
+  readonly chapter: string;
+  /** The verb and what fits of its fields. */
+  readonly command: string;
   readonly answer: string;
 }
 
 const POLL_MS = 50;
-/** Clocks of one machine: what is told as a time may be this far outside the script's, ms. */
-const TIME_SLACK = 1000;
+const LIMIT_MS = 60_000;
+/** What is told as a time lies in the last hour: servers have times of their own start too. */
+const HOUR_MS = 3_600_000;
+const TIME_SLACK_MS = 1000;
 
 export async function record(driver: Driver, ensemble: Ensemble, chapters: readonly Chapter[], steps: Step[]): Promise<void> {
   const proxy = await CuttingProxy.before(ensemble.ports[0]);
@@ -36,7 +39,6 @@ class Recorder {
   readonly #ensemble: Ensemble;
   readonly #proxy: CuttingProxy;
   readonly #steps: Step[];
-  readonly #begin = Date.now();
   /** zxid of the root znode: all others are told as their distance to it. */
   #base = 0n;
   readonly #sessions = new Map<string, string>();
@@ -59,13 +61,15 @@ class Recorder {
       return answer;
     };
     const until: Run['until'] = async (isDone, verb, ...args) => {
+      const end = Date.now() + LIMIT_MS;
       for (;;) {
         const answer = await this.#driver.call(verb, ...args);
-        if (!isDone(answer)) await sleep(POLL_MS);
-        else {
+        if (isDone(answer)) {
           this.#write(name, root, [verb, ...args], answer);
           return answer;
         }
+        if (Date.now() > end) throw new Error(`${name}: ${verb} ${args.join(' ')} still answers ${JSON.stringify(answer)}`);
+        await sleep(POLL_MS);
       }
     };
     const proxied = `127.0.0.1:${this.#proxy.port}`;
@@ -99,7 +103,7 @@ class Recorder {
       .map(short);
     const told = args.at(-1) === ANY_ORDER ? { ...answer, events: answer.events?.toSorted() } : answer;
     const text = JSON.stringify(this.#comparable(told)).replaceAll(root, '$');
-    this.#steps.push({ title: `${chapter} ${this.#steps.length}: ${verb} ${shown.join(' ')}`, answer: text });
+    this.#steps.push({ chapter, command: [verb, ...shown].join(' '), answer: text });
   }
 
   #comparable(answer: Answer): unknown {
@@ -141,13 +145,16 @@ class Recorder {
 
   #isTime(time: string): boolean {
     // Znodes of the first start have the time 0.
-    return time === '0' || (Number(time) >= this.#begin - TIME_SLACK && Number(time) <= Date.now() + TIME_SLACK);
+    return time === '0' || (Number(time) >= Date.now() - HOUR_MS && Number(time) <= Date.now() + TIME_SLACK_MS);
   }
 }
 
-/** Which of several watchers hears first of one event is the library's affair. An entry is `label type path`; in a row of entries with equal type and path the labels are sorted. */
+/**
+ * Which of several watchers hears first of one event is the library's affair, and so is in which order it tells of watches that it has removed. An entry is
+ * `label type path`; in a row of entries with equal type and path the labels are sorted.
+ */
 function sameEventsSorted(events: readonly string[]): string[] {
-  const eventOf = (entry: string): string => /\w+ \S+$/.exec(entry)?.[0] ?? entry;
+  const eventOf = (entry: string): string => (entry.includes('WatchRemoved ') ? 'removed' : (/\w+ \S+$/.exec(entry)?.[0] ?? entry));
   const rows: string[][] = [];
   for (const entry of events) {
     const row = rows.at(-1);

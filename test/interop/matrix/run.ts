@@ -27,8 +27,8 @@ export const OPEN = '31:world:anyone';
 export const ANY_ORDER = 'in any order';
 /** Long enough that no pause of the machine ends a session, and what the servers of the matrix grant at most, ms. */
 export const LONG = '10000';
-/** The shortest session the servers of the matrix grant, ms. */
-export const SHORT = '1000';
+/** For sessions that are to expire, ms: longer than a machine may stand still for. */
+export const SHORT = '2000';
 
 /** A text as drivers take data. */
 export const data = (text: string): string => Buffer.from(text).toString('hex');

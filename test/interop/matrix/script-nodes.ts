@@ -116,11 +116,11 @@ async function errors({ root: r, step, hosts }: Run): Promise<void> {
   await step('getAcl', 'a', '/zookeeper/config');
   await step('setData', 'a', '/zookeeper/config', data('x'), '-1');
   await step('exists', 'a', `${r}/e`, '');
-  await step('reconfig', 'a', '', '3', '');
   await step('delete', 'a', `${r}/e/c`, '0');
   await step('exists', 'a', `${r}/e`, '');
   await step('delete', 'a', `${r}/e`, '0');
   await step('exists', 'a', r, '');
+  await step('reconfig', 'a', '', '3', '');
   await step('close', 'a');
 }
 

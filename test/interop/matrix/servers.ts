@@ -175,7 +175,7 @@ export async function ourAlone(dir: string): Promise<RunningEnsemble> {
   return run('ours, 1 server', [new OurServer(dir, clientPort, 1, [], OUR_SETTINGS)]);
 }
 
-export async function ourThree(dir: string, settings = OUR_SETTINGS): Promise<RunningEnsemble> {
+export async function ourThree(dir: string, settings: Readonly<Record<string, string | number>> = OUR_SETTINGS): Promise<RunningEnsemble> {
   const servers = await members(3);
   const ports = await freePorts(3);
   return run(

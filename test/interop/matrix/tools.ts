@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { apacheClassPath, requirePackages } from '../apache.ts';
@@ -9,10 +10,14 @@ import { OurDriver } from './our-driver.ts';
 
 const source = (name: string): string => fileURLToPath(new URL(`drivers/${name}`, import.meta.url));
 
-const JAVA_FLAGS = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+export const JAVA_FLAGS = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 
 export interface DriverKind {
   readonly name: string;
+  /** Chapters of the script that are not played, with the reason. */
+  readonly leavesOut?: Readonly<Record<string, string>>;
+  /** The matrix says so loudly and goes on if it can't be built. */
+  readonly mayBeMissing?: boolean;
   /** Without it sessions at different servers can't be brought to the same state: then all are at one. @default true */
   readonly hasSync?: boolean;
   /** Makes what has to be compiled, in an empty folder of this kind's own. */
@@ -53,3 +58,25 @@ export const nodeZookeeperClientDriver: DriverKind = {
 };
 
 export const oursDriver: DriverKind = { name: 'ours', build: () => {}, start: () => new OurDriver() };
+
+/** The version that the matrix was made with; it is compiled as it is installed, so it is no dependency of this package. */
+const NODE_ZOOKEEPER = { name: 'zookeeper', version: '7.3.0' };
+
+const SLOW_AUTH = 'the library sends an identity with its next ping, seconds later';
+
+export const zookeeperDriver: DriverKind = {
+  name: 'zookeeper',
+  mayBeMissing: true,
+  leavesOut: {
+    identities: SLOW_AUTH,
+    refusals: SLOW_AUTH,
+    reconnecting: SLOW_AUTH,
+    moving: 'a handle that goes on with a session takes no calls',
+  },
+  build(dir) {
+    const { name, version } = NODE_ZOOKEEPER;
+    writeFileSync(join(dir, 'package.json'), JSON.stringify({ dependencies: { [name]: version }, allowScripts: { [name]: true } }));
+    execFileSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock'], { cwd: dir, stdio: 'pipe' });
+  },
+  start: (dir) => new ProcessDriver('zookeeper', process.execPath, [source('zookeeper.mjs'), dir]),
+};

@@ -149,14 +149,18 @@ function multi(session, parts) {
 const withStat = (stat) => ({ stat: showStat(stat) });
 const nothing = () => ({});
 
+function create(session, path, data, acl, mode, ttl) {
+  // The library has one operation to create, which makes neither containers nor TTL znodes.
+  if (Number(mode) > 3 || (ttl !== undefined && ttl !== '')) return { unsupported: `mode ${mode}` };
+  const start = (client, done) => client.create(path, dataOf(data), aclOf(acl), Number(mode), done);
+  return session.call('create', start, (made) => ({ path: made }));
+}
+
 /** All but opening a session. Functions of the client that take an optional watcher take undefined for none. */
 const verbs = {
-  create: (s, path, data, acl, mode) =>
-    s.call(
-      'create',
-      (c, done) => c.create(path, dataOf(data), aclOf(acl), Number(mode), done),
-      (made) => ({ path: made }),
-    ),
+  create,
+  // The library has no create with a Stat.
+  create2: create,
   delete: (s, path, version) => s.call('delete', (c, done) => c.remove(path, Number(version), done), nothing),
   exists: (s, path, label) => s.call('exists', (c, done) => c.exists(path, s.watcher(label), done), withStat),
   getData: (s, path, label) =>
@@ -164,6 +168,12 @@ const verbs = {
       'getData',
       (c, done) => c.getData(path, s.watcher(label), done),
       (data, stat) => ({ data: showData(data), stat: showStat(stat) }),
+    ),
+  getChildren: (s, path, label) =>
+    s.call(
+      'getChildren',
+      (c, done) => c.getChildren(path, s.watcher(label), done),
+      (children) => ({ children }),
     ),
   getChildren2: (s, path, label) =>
     s.call(
