@@ -200,6 +200,7 @@ export abstract class Learner {
       case Packet.SNAP:
         if (!this.#plan(m.zxid)) return;
         this.#inSnapshot = true;
+        this.ctx.out.log('info', `getting a snapshot of ${formatZxid(m.zxid)} from server ${this.leaderId}`);
         app.beginSnapshot(m.zxid);
         return;
       case Packet.SNAPSHOT_HEAD:
@@ -266,6 +267,10 @@ export abstract class Learner {
       return this.#fail(`TRUNC to ${formatZxid(zxid)}, which is no point of this log that is still known`);
     }
     if (!this.#plan(zxid)) return;
+    out.log(
+      'info',
+      `cutting the log at ${formatZxid(zxid)}: server ${this.leaderId} has not what comes behind, up to ${formatZxid(history.lastLogged)}`,
+    );
     const reload = compareZxid(zxid, history.lastCommitted) < 0;
     out.truncate(zxid, reload);
     if (reload) history.reset(zxid);
