@@ -27,6 +27,10 @@ export interface KeeperHost {
 /** What no transaction has: 3.8.0 puts it into events and refusals. */
 export const NO_ZXID = Long.fromInt(-1).toUnsigned();
 const PASSWORD_BYTES = 16;
+/** A server gets at least so long to answer, ms, unless `connectTimeout` says otherwise: a short timeout may be wanted, and a longer one granted. */
+const LEAST_PATIENCE = 1000;
+/** A connection that ends sooner, ms, was no help: the next one is not asked for at once. */
+const SHORT_LIFE = 1000;
 
 /** A shuffled copy. */
 function shuffled(servers: readonly ClientAddress[], below: (bound: number) => number): readonly ClientAddress[] {
@@ -66,6 +70,9 @@ export class SessionKeeper implements ConnectionOwner {
   #over = false;
   /** Attempts in a row that came to nothing. */
   #failures = 0;
+  /** Connections in a row that ended soon after they had stood. */
+  #shortLives = 0;
+  #connectedAt = 0;
   /** Why the last attempt at each server failed, for the error of who gives up. */
   readonly #reasons = new Map<string, string>();
   /** Whether servers with a quorum know the session: one without makes up ids of its own. */
@@ -126,7 +133,7 @@ export class SessionKeeper implements ConnectionOwner {
     };
     const connection = new Connection(this.#options, server, hello, this);
     this.#connection = connection;
-    const patience = this.#options.connectTimeout ?? Math.max(1, Math.ceil(this.timeout / this.#servers.length));
+    const patience = this.#options.connectTimeout ?? Math.max(LEAST_PATIENCE, Math.ceil(this.timeout / this.#servers.length));
     this.#attempt.set(patience, () => connection.end(`no answer within ${patience} ms`));
   }
 
@@ -140,6 +147,7 @@ export class SessionKeeper implements ConnectionOwner {
     this.#failures = 0;
     this.#reasons.clear();
     this.#isConnected = true;
+    this.#connectedAt = this.#options.clock.now();
     if (!this.#isReal || !this.#isGuest) {
       this.id = response.sessionId;
       // A plain array, whose `slice()` is a copy to whoever keeps the password.
@@ -192,8 +200,9 @@ export class SessionKeeper implements ConnectionOwner {
     this.#search.stop();
     this.#options.logger('warn', `session 0x${this.id.toString(16)} lost ${connection.name}: ${reason}`);
     if (this.#isReal) this.#armExpiry(connection.lastHeard);
+    this.#shortLives = this.#options.clock.now() - this.#connectedAt < SHORT_LIFE ? this.#shortLives + 1 : 0;
     // At random, so that not all clients of a server that died come to another at once.
-    this.#attempt.set(this.#options.random.below(this.#options.minBackoff + 1), () => this.#dial());
+    this.#attempt.set(this.#options.random.below(this.#backoff(this.#shortLives) + 1), () => this.#dial());
     this.#host.lost(connection, reason);
   }
 
@@ -206,10 +215,14 @@ export class SessionKeeper implements ConnectionOwner {
   /** How long to wait before the next attempt, ms: not within a round, ever longer between rounds. */
   #pause(): number {
     if (this.#failures % this.#servers.length !== 0) return 0;
-    const { minBackoff, maxBackoff, random } = this.#options;
-    const round = Math.min(this.#failures / this.#servers.length - 1, 30);
-    const most = Math.max(1, Math.floor(Math.min(minBackoff * 2 ** round, maxBackoff, Math.max(minBackoff, this.timeout / 6))));
-    return most - random.below(Math.floor(most / 2) + 1);
+    const most = this.#backoff(this.#failures / this.#servers.length - 1);
+    return most - this.#options.random.below(Math.floor(most / 2) + 1);
+  }
+
+  /** The longest pause after so many pauses, ms. */
+  #backoff(pauses: number): number {
+    const { minBackoff, maxBackoff } = this.#options;
+    return Math.floor(Math.min(minBackoff * 2 ** Math.min(pauses, 30), maxBackoff, Math.max(minBackoff, this.timeout / 6)));
   }
 
   #armExpiry(lastHeard: number): void {

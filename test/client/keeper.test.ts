@@ -150,6 +150,35 @@ test('a lost server: a ping shows how far the server is', async () => {
   expect(formatZxid((await lab.redial()).hello!.lastZxidSeen)).toBe(formatZxid(makeZxid(1, 60)));
 });
 
+test('a server that takes the session and drops it again and again: is asked ever more slowly', async () => {
+  const lab = new Lab();
+  const { server } = await lab.session({ timeout: 60_000 }, 'a:1');
+  await lab.clock.advance(2000);
+  server.close();
+  const pauses: number[] = [];
+  let lost = lab.clock.now();
+  for (let i = 0; i < 8; i++) {
+    const before = lab.sockets.dialled.length;
+    while (lab.sockets.dialled.length === before) await lab.clock.advance(1);
+    pauses.push(Math.round(lab.clock.now() - lost));
+    lab.server.accept();
+    lab.server.welcome({ timeout: 60_000 });
+    await lab.clock.advance(i === 6 ? 1000 : 100);
+    lab.server.close();
+    lost = lab.clock.now();
+  }
+  expect(pauses).toEqual([50, 100, 200, 400, 800, 1600, 2000, 50]);
+});
+
+test('a short timeout is wanted: a server has a second to answer all the same', async () => {
+  const lab = new Lab();
+  const opening = lab.connect('a:1', { timeout: 0 });
+  lab.server.accept();
+  await lab.clock.advance(900);
+  lab.server.welcome({ timeout: 4000 });
+  expect((await opening).timeout).toBe(4000);
+});
+
 test('a quiet connection: pings when nothing was sent for a third of the timeout', async () => {
   const lab = new Lab();
   const { session, server } = await lab.session();
