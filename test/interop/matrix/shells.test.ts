@@ -10,6 +10,7 @@ import { JAVA_FLAGS } from './tools.ts';
 
 /* The command lines of the packages, zkCli (Java) and cli_mt (C), print the same at our server as at Apache's. */
 
+const LIMIT_MS = 30_000;
 const CLI_MT = '/usr/lib/zookeeper/bin/cli_mt';
 
 const dir = mkdtempSync(join(tmpdir(), 'zab-shells-'));
@@ -40,7 +41,9 @@ async function run(shell: ChildProcess, commands: readonly string[], last: strin
     });
   }
   shell.stdin?.write(commands.map((command) => `${command}\n`).join(''));
+  const patience = setTimeout(() => shell.kill('SIGKILL'), LIMIT_MS);
   await once(shell, 'close');
+  clearTimeout(patience);
   expect(isLast, printed.join('\n')).toBe(true);
   return printed;
 }
@@ -48,18 +51,22 @@ async function run(shell: ChildProcess, commands: readonly string[], last: strin
 /** Without times, session ids and ports, zxids told from the first, and lists of children in order. */
 function comparable(text: string): string[] {
   let base: bigint | undefined;
-  const zxid = (_: string, label: string, value: string): string => {
-    base ??= BigInt(value);
-    return `${label}${BigInt(value) === 0n ? 'none' : BigInt(value) - base}`;
+  const zxid = (_: string, label: string, hex: string): string => {
+    const value = BigInt(`0x${hex}`);
+    base ??= value;
+    return `${label}${value === 0n ? 'none' : value - base}`;
   };
-  return text
-    .replaceAll(/([cmp]Zxid = )(0x[0-9a-f]+)/g, zxid)
-    .replaceAll(/([cm]zxid=)(\d+)/g, zxid)
-    .replaceAll(/time ?=.*$/gm, 'time')
-    .replaceAll(/(ephemeralOwner =|session id:) (0x)?[1-9a-f][0-9a-f]*/g, '$1 a session')
-    .replaceAll(/127\.0\.0\.1:\d+/g, 'host')
-    .replaceAll(/(?:^\t[^=\n]+\n)+/gm, (names) => `${names.split('\n').slice(0, -1).sort().join('\n')}\n`)
-    .split('\n');
+  return (
+    text
+      .replaceAll(/([cmp]Zxid = )0x([0-9a-f]+)/g, zxid)
+      .replaceAll(/([cm]zxid=)([0-9a-f]+)/g, zxid)
+      .replaceAll(/time ?=.*$/gm, 'time')
+      .replaceAll(/(ephemeralOwner =|session id:) (0x)?[1-9a-f][0-9a-f]*/g, '$1 a session')
+      .replaceAll(/127\.0\.0\.1:\d+/g, 'host')
+      // Children and identities.
+      .replaceAll(/(?:^\t[^=\n]+\n)+|(?:^(?:digest|ip): .*\n)+/gm, (names) => `${names.split('\n').slice(0, -1).sort().join('\n')}\n`)
+      .split('\n')
+  );
 }
 
 async function atBoth(start: (host: string) => ChildProcess, commands: readonly string[], last: string): Promise<void> {
@@ -110,27 +117,27 @@ create /end-of-the-script x
 `;
 
 const CLI_C = `
-create /a
-create +e /b
-create +s /s
-create2 /c
-create +c /cont
-create /none/x
-create /a
-set /a hello
-get /a
-set /a again
+create /c-a
+create +e /c-b
+create +s /c-s
+create2 /c-c
+create +c /c-cont
+create /c-none/x
+create /c-a
+set /c-a hello
+get /c-a
+set /c-a again
 ls /
 ls2 /
-exists /a
-exists /none
-wexists /coming
-create /coming
-sync /a
-delete /none
-delete /b
+exists /c-a
+exists /c-none
+wexists /c-coming
+create /c-coming
+sync /c-a
+delete /c-none
+delete /c-b
 reconfig -remove 3
-create /end-of-the-script
+create /c-end-of-the-script
 `;
 
 const lines = (script: string): string[] => script.trim().split('\n');
@@ -144,5 +151,5 @@ test('zkCli prints the same', async () => {
 });
 
 test('cli_mt prints the same', async () => {
-  await atBoth((host) => spawn(CLI_MT, ['-h', host]), lines(CLI_C), 'name = /end-of-the-script');
+  await atBoth((host) => spawn(CLI_MT, ['-h', host]), lines(CLI_C), 'name = /c-end-of-the-script');
 });

@@ -19,7 +19,9 @@ HOLD_S = 0.005
 
 
 def say(**fields):
-    print(json.dumps(fields), flush=True)
+    # In one write: several threads have something to say.
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()
 
 
 def main():
