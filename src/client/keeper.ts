@@ -133,7 +133,8 @@ export class SessionKeeper implements ConnectionOwner {
     };
     const connection = new Connection(this.#options, server, hello, this);
     this.#connection = connection;
-    const patience = this.#options.connectTimeout ?? Math.max(LEAST_PATIENCE, Math.ceil(this.timeout / this.#servers.length));
+    // When a silent server is given up two thirds of the timeout are left, in which all others must have their turn, and once more if those without a quorum will do.
+    const patience = this.#options.connectTimeout ?? Math.max(LEAST_PATIENCE, Math.ceil(this.timeout / (3 * this.#servers.length)));
     this.#attempt.set(patience, () => connection.end(`no answer within ${patience} ms`));
   }
 

@@ -28,7 +28,7 @@ export interface ConnectOptions extends SessionOptions {
   readonly readOnly?: boolean;
   /** How long to look for a server before `connect` gives up; Infinity is for ever. @default 30000 */
   readonly openTimeout?: number;
-  /** How long one server may take to answer before the next is tried. @default the session's timeout divided by the number of servers, at least 1000 */
+  /** How long one server may take to answer before the next is tried. @default a third of the session's timeout divided by the number of servers, at least 1000 */
   readonly connectTimeout?: number;
   /**
    * Pauses between rounds through the servers while none answers: they double from `min` to `max`, and each is cut at random by up to a half. No pause is longer than a sixth of the session's

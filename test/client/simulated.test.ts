@@ -177,3 +177,23 @@ test('a client whose process stands still: the servers say that its session has 
     expect(states).toEqual(['suspended', 'expired']);
   });
 });
+
+test('a client left with a server without a quorum reads there, and moves as soon as it can reach one with a quorum', async () => {
+  using simulation = start(9);
+  await simulation.start();
+  const client = simulation.client();
+  const session = await client.connect({ timeout: 20 * TICK, readOnly: true });
+  await session.create('/there', 'x', { mode: 'ephemeral' });
+  await session.sync();
+  const alone = simulation.servers.find((id) => id !== simulation.leader)!;
+  const majority = simulation.servers.filter((id) => id !== alone);
+  simulation.partition([alone, client.id], majority);
+  await simulation.until(() => session.state === 'connected' && session.readOnly);
+  await simulation.until(() => simulation.treeOf(alone).exists('/there') !== undefined);
+  expect((await session.getData('/there')).text()).toBe('x');
+  simulation.heal();
+  simulation.partition([alone], majority);
+  await simulation.until(() => session.state === 'connected' && !session.readOnly);
+  expect((await session.setData('/there', 'y')).version).toBe(1);
+  expect(await session.getEphemerals()).toEqual(['/there']);
+});
