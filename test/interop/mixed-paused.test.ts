@@ -1,0 +1,55 @@
+import { afterEach, expect, test } from 'vitest';
+import { eventually } from '../ensemble/client.ts';
+import type { Member } from './members.ts';
+import { MixedEnsemble } from './mixed.ts';
+
+/*
+ * One of our replicas stands still for longer than syncLimit, in the middle of its turn and with full socket buffers, and goes on as if nothing had happened. Nothing that was
+ * acknowledged may be lost, whoever leads and whoever dies meanwhile.
+ */
+
+let ensemble: MixedEnsemble | undefined;
+afterEach(async () => {
+  await ensemble?.end();
+  ensemble = undefined;
+});
+
+/** Waits until the others go on without `paused`: under another leader, or under one that has given it up. */
+async function goOnWithout(running: MixedEnsemble, paused: Member): Promise<Member> {
+  const others = running.members.filter((m) => m !== paused);
+  const leader = await running.settled(others);
+  const synced = async () => /^zk_synced_followers\t(\d+)$/m.exec(await leader.fourLetter('mntr'))?.[1];
+  await eventually('the leader has one follower', async () => (await synced()) === '1');
+  await running.progress(200);
+  return leader;
+}
+
+/** Pauses a server until the others have gone on; with `killLeader` what leads them is killed just before it wakes. */
+async function pauseOne(running: MixedEnsemble, victim: Member, killLeader: boolean): Promise<void> {
+  await running.settled();
+  await running.progress(200);
+  victim.signal('SIGSTOP');
+  const leader = await goOnWithout(running, victim);
+  // The one that wakes is needed for a quorum at once, with all that it had in its buffers.
+  if (killLeader) await leader.kill();
+  victim.signal('SIGCONT');
+  if (killLeader) {
+    await running.settled(running.members.filter((m) => m !== leader));
+    await running.progress(200);
+    await leader.start();
+  }
+}
+
+test.each(['aoa', 'oao'])('%s: ours is paused', { timeout: 240_000 }, async (servers) => {
+  const limits = { tickTime: 500, syncLimit: 4 };
+  ensemble = await MixedEnsemble.make({ servers, ours: limits, apache: { config: limits } });
+  const { ours, ledger } = ensemble;
+  await ensemble.startAll();
+  await ensemble.startClients(2);
+  for (let round = 0; round < 6; round++) await pauseOne(ensemble, ours[round % ours.length], round % 3 === 2);
+  await ensemble.settled();
+  await ensemble.progress(200);
+  await ensemble.endClients();
+  ledger.verify(await ensemble.equalTrees());
+  expect(ledger.acks).toBeGreaterThan(6 * 600);
+});
