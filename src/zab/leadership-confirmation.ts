@@ -1,10 +1,9 @@
 import type Long from 'long';
 import type { Request } from '../model/records.ts';
-import { compareZxid, ZXID_NONE } from '../model/zxid.ts';
+import { compareZxid } from '../model/zxid.ts';
 import { Fifo } from '../util/fifo.ts';
 import type { ZabContext } from './context.ts';
 import type { LearnerHandle } from './learner-handle.ts';
-import { Packet } from './messages.ts';
 import type { LinkToken } from './outbox.ts';
 
 interface PendingSync {
@@ -41,6 +40,7 @@ export class LeadershipConfirmation {
 
   sync(request: Request, from: LinkToken | null, lastProposed: Long): void {
     const idle = this.#syncs.length === 0;
+    if (from !== null) this.#handles.get(from)?.synchronising(lastProposed);
     this.#syncs.push({ request, from, after: lastProposed, round: this.#round + 1 });
     if (idle) this.heartbeat(lastProposed);
     this.answer();
@@ -54,7 +54,7 @@ export class LeadershipConfirmation {
       if (!this.#confirmed(sync.round)) return;
       this.#syncs.shift();
       if (sync.from === null) this.#ctx.out.act({ kind: 'synced', request: sync.request });
-      else this.#handles.get(sync.from)?.forward({ type: Packet.SYNC, zxid: ZXID_NONE });
+      else this.#handles.get(sync.from)?.synchronised();
     }
   }
 

@@ -1,8 +1,8 @@
 import type Long from 'long';
-import { ZXID_NONE } from '../model/zxid.ts';
+import { compareZxid, ZXID_NONE } from '../model/zxid.ts';
 import { Fifo } from '../util/fifo.ts';
 import type { LogEntry } from './entry.ts';
-import type { QuorumMessage } from './messages.ts';
+import { type EntryMessage, Packet, type QuorumMessage, type ZxidMessage } from './messages.ts';
 import type { LinkToken, Outbox } from './outbox.ts';
 import type { VoterSet } from './quorum.ts';
 
@@ -16,6 +16,13 @@ export type LearnerPhase = 'connected' | 'known' | 'epochAcked' | 'syncing' | 'n
 
 /** What a message that waits takes beside its entry, bytes. */
 const MESSAGE_OVERHEAD = 100;
+
+const sizeOf = (message: QuorumMessage): number => MESSAGE_OVERHEAD + ('entry' in message ? message.entry.bytes.length : 0);
+
+/** COMMIT or INFORM. */
+type CommitMessage = ZxidMessage | EntryMessage;
+
+const zxidOf = (message: CommitMessage): Long => ('entry' in message ? message.entry.zxid : message.zxid);
 
 /** The leader's view of one learner: its progress, its liveness and what must wait before it may be sent. */
 export class LearnerHandle {
@@ -43,6 +50,10 @@ export class LearnerHandle {
   waitingBytes = 0;
   /** COMMITs between NEWLEADER and UPTODATE: a 3.8.0 follower breaks on them (PROTOCOL 19, fault 4394), so they wait for UPTODATE. */
   #heldCommits: QuorumMessage[] = [];
+  /** For each SYNC of its that has no answer yet, in order, the last zxid that was proposed when it came. */
+  readonly #syncs = new Fifo<Long>();
+  /** COMMITs and INFORMs that wait for the answer to a SYNC. */
+  readonly #behindSync = new Fifo<CommitMessage>();
   /** The confirmation round that each PING without an answer belongs to. */
   readonly #pingRounds = new Fifo<number>();
   /** Leadership is confirmed by this learner for all rounds up to this one. */
@@ -67,12 +78,40 @@ export class LearnerHandle {
   forward(message: QuorumMessage): void {
     if (this.#backlog === null) return this.out.send(this.link, message);
     this.#backlog.push(message);
-    this.waitingBytes += MESSAGE_OVERHEAD + ('entry' in message ? message.entry.bytes.length : 0);
+    this.waitingBytes += sizeOf(message);
   }
 
-  forwardCommit(message: QuorumMessage): void {
+  forwardCommit(message: CommitMessage): void {
     if (this.phase === 'newLeaderSent' || this.phase === 'newLeaderAcked') this.#heldCommits.push(message);
-    else this.forward(message);
+    else if (this.#isBehindSync(message)) {
+      this.#behindSync.push(message);
+      this.waitingBytes += sizeOf(message);
+    } else this.forward(message);
+  }
+
+  /** It has sent a SYNC. */
+  synchronising(lastProposed: Long): void {
+    this.#syncs.push(lastProposed);
+  }
+
+  /** Answers its oldest SYNC, and commits what has waited for that. */
+  synchronised(): void {
+    this.#syncs.shift();
+    this.forward({ type: Packet.SYNC, zxid: ZXID_NONE });
+    for (let head = this.#behindSync.peek(); head !== undefined && !this.#isBehindSync(head); head = this.#behindSync.peek()) {
+      this.#behindSync.shift();
+      this.waitingBytes -= sizeOf(head);
+      this.forward(head);
+    }
+  }
+
+  /**
+   * What was proposed after a SYNC of this learner is committed to it after the answer: a ZooKeeper server takes the answers to what it forwards in the order in which it has forwarded it,
+   * and would tell no client of a write any more if a commit overtook a sync (seen with 3.8.0).
+   */
+  #isBehindSync(message: CommitMessage): boolean {
+    const lastProposed = this.#syncs.peek();
+    return lastProposed !== undefined && compareZxid(zxidOf(message), lastProposed) > 0;
   }
 
   /** Live messages wait from here on. */

@@ -206,7 +206,7 @@ export class Peer implements ZabContext {
     return this.#role.kind === 'leading' ? this.#role.learners : NO_LEARNERS;
   }
 
-  /** Bytes that wait for the end of a learner's snapshot or log, beside what its link holds. */
+  /** Bytes that wait for the end of a learner's snapshot or log, or for the answer to its sync, beside what its link holds. */
   waitingBytes(link: LinkToken): number {
     return this.learners.get(link)?.waitingBytes ?? 0;
   }

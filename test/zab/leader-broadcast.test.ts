@@ -248,6 +248,50 @@ describe('SYNC (faults 1675, 2136)', () => {
   });
 });
 
+describe('SYNC of a learner', () => {
+  beforeEach(() => {
+    e = new Ensemble().establish();
+  });
+
+  it('is answered before what came after it is committed to that learner', () => {
+    e.join('b', 3).ack('b').effects();
+    const sync = (cxid: number) => e.leader.message(e.link('a'), { type: Packet.REQUEST, request: request(SYNC, cxid) });
+    const write = () => e.leader.message(e.link('a'), { type: Packet.REQUEST, request: request(WRITE) });
+    write();
+    sync(7);
+    write();
+    sync(8);
+    write();
+    e.effects();
+    e.disk().ack('b', z(1, 3));
+    const others = ['b <- COMMIT 1.1', 'b <- COMMIT 1.2', 'b <- COMMIT 1.3'];
+    expect(e.effects()).toEqual(['a <- COMMIT 1.1', ...others, 'commit 1.1 1.2 1.3']);
+    e.pong('b');
+    expect(e.effects()).toEqual(['a <- SYNC 0.0', 'a <- COMMIT 1.2', 'a <- PING 1.1', 'b <- PING 1.1']);
+    e.pong('b');
+    expect(e.effects()).toEqual(['a <- SYNC 0.0', 'a <- COMMIT 1.3']);
+    write();
+    e.effects();
+    e.disk().ack('b', z(1, 4));
+    expect(e.effects()).toEqual(['a <- COMMIT 1.4', 'b <- COMMIT 1.4', 'commit 1.4']);
+  });
+
+  it('of an observer too; what waits behind it is counted', () => {
+    const o = new Ensemble({ observers: [4] }).establish();
+    o.join('o', 4, ZXID_NONE, 0, true).ack('o');
+    o.leader.message(o.link('o'), { type: Packet.REQUEST, request: request(SYNC, 7) });
+    o.leader.request(request(WRITE), null);
+    o.effects();
+    o.disk().ack('a', z(1, 1));
+    expect(o.effects()).toEqual(['a <- COMMIT 1.1', 'commit 1.1']);
+    const waiting = () => o.leader.learners.get(o.link('o'))?.waitingBytes;
+    expect(waiting()).toBeGreaterThan(0);
+    o.pong('a');
+    expect(o.effects()).toEqual(['o <- SYNC 0.0', 'o <- INFORM 1.1']);
+    expect(waiting()).toBe(0);
+  });
+});
+
 describe('the end of a leader', () => {
   it('comes when a quorum of followers is gone or silent', () => {
     e = new Ensemble().establish();
