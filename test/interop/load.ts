@@ -261,6 +261,7 @@ export class Load {
 
   /** While a session lives its ephemeral znodes do. */
   async #stillThere(session: Session): Promise<void> {
+    await session.sync();
     if (this.#ephemerals.length > 4) {
       const path = this.#ephemerals.shift() as string;
       return session.delete(path);

@@ -1,7 +1,11 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { configFromZooCfg } from '../../src/index.ts';
 import { eventually } from '../ensemble/client.ts';
 import { freePorts } from './apache.ts';
-import { MixedEnsemble, SUPER } from './mixed.ts';
+import { type ApacheMember, OurMember } from './members.ts';
+import { MixedEnsemble, SUPER, SUPER_DIGEST } from './mixed.ts';
 import { python } from './trees.ts';
 
 /* Apache's servers with reconfig enabled give their configuration a version, and ours must go along with it. */
@@ -37,6 +41,30 @@ test.each(['aoa', 'oao'])('%s: with reconfig enabled a version above 0 goes roun
   expect(tree.get('/zookeeper/config')?.data).toMatch(/^version=[1-9a-f][0-9a-f]{8}$/m);
   ledger.verify(tree);
   for (const m of apaches) expect(m.log()).not.toMatch(/stale config|ahead of the leader/);
+});
+
+test('our server starts from the files that Apache’s has left: its zoo.cfg, what that names, and the data', async () => {
+  ensemble = await MixedEnsemble.make({ servers: 'aaa', apache: { config: { reconfigEnabled: 'true', superDigest: SUPER_DIGEST } } });
+  const { members, ledger } = ensemble;
+  await ensemble.startAll();
+  await ensemble.startClients();
+  await ensemble.progress(100);
+  for (const id of [1, 2, 3]) {
+    const { server } = members[id - 1] as ApacheMember;
+    await server.stop();
+    expect(readdirSync(server.dir).some((name) => /^zoo\.cfg\.dynamic\.[0-9a-f]{9}$/.test(name))).toBe(true);
+    const { options, warnings } = await configFromZooCfg(join(server.dir, 'zoo.cfg'));
+    expect(warnings.filter((text) => !/reconfigEnabled|admin\.enableServer|autopurge/.test(text))).toEqual([]);
+    const other = ensemble.put(new OurMember({ ...options, logFile: join(server.dir, 'node.log') }, false, ledger.take));
+    expect([other.id, other.clientPort, other.dataDir]).toEqual([id, server.clientPort, server.dataDir]);
+    await other.start();
+    await ensemble.settled();
+    await ensemble.progress(100);
+  }
+  await ensemble.endClients();
+  const tree = await ensemble.equalTrees();
+  expect(tree.get('/zookeeper/config')?.data).toMatch(/\nversion=[1-9a-f][0-9a-f]{8}$/);
+  ledger.verify(tree);
 });
 
 test('a reconfig that changes the members ends a replica that votes by the old ones, and it says why', async () => {

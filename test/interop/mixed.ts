@@ -17,7 +17,7 @@ import { dump, equalTrees } from './trees.ts';
 
 /** The identity that passes every ACL, for looking at the trees. */
 export const SUPER = 'super:secret';
-const SUPER_DIGEST = 'super:lK75jTNcA+U9vtVEw5vB51mj/w4=';
+export const SUPER_DIGEST = 'super:lK75jTNcA+U9vtVEw5vB51mj/w4=';
 
 export const TICK = 1000;
 /** Ticks; long ones, so that no server is given up because the machine is busy. */
@@ -110,9 +110,13 @@ export class MixedEnsemble {
 
   /** Puts the other kind of server on the data directory and the ports of one that has been killed; it is not started. */
   exchange(member: Member): Member {
-    const other = this.#make(member.id, member.kind === 'ours');
-    this.members[member.id - 1] = other;
-    return other;
+    return this.put(this.#make(member.id, member.kind === 'ours'));
+  }
+
+  /** Puts a server in the place of the one with its id, which has been killed. */
+  put<M extends Member>(member: M): M {
+    this.members[member.id - 1] = member;
+    return member;
   }
 
   async startAll(): Promise<void> {
