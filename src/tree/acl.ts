@@ -55,20 +55,31 @@ function matches(scheme: string, id: string, expression: string): boolean {
   }
 }
 
+/** How many bytes the entries that take the place of `auth` may add to a transaction. */
+export interface AclRoom {
+  bytes: number;
+}
+
 /**
  * A requested list as it is stored (PROTOCOL 9): duplicates dropped, `auth` replaced by the requester's own ids. Null when the list is not well
- * formed (-114). The result shares nothing with `requested`.
+ * formed (-114), or when there is no `room` for it. The result shares nothing with `requested`.
  */
-export function fixAcl(requested: readonly Acl[] | null, auth: readonly Id[]): readonly Acl[] | null {
+export function fixAcl(requested: readonly Acl[] | null, auth: readonly Id[], room?: AclRoom): readonly Acl[] | null {
   if (requested === null || requested.length === 0) return null;
   if (isOpenList(requested)) return OPEN_ACL;
   const out: Acl[] = [];
-  for (let i = 0; i < requested.length; i++) {
-    const { perms, scheme, id } = requested[i];
-    if (isRepeated(requested, i)) continue;
+  const seen = new Set<string>();
+  for (const { perms, scheme, id } of requested) {
+    const spelling = `${perms} ${scheme.length} ${scheme}${id}`;
+    if (seen.has(spelling)) continue;
+    seen.add(spelling);
     if (scheme === 'auth') {
       const before = out.length;
-      for (const own of auth) if (provesIdentity(own.scheme)) out.push({ perms, scheme: own.scheme, id: own.id });
+      for (const own of auth) {
+        if (!provesIdentity(own.scheme)) continue;
+        if (room !== undefined && (room.bytes -= 12 + 3 * (own.scheme.length + own.id.length)) < 0) return null;
+        out.push({ perms, scheme: own.scheme, id: own.id });
+      }
       if (out.length === before) return null;
     } else {
       if (!isValidId(scheme, id)) return null;
@@ -76,14 +87,6 @@ export function fixAcl(requested: readonly Acl[] | null, auth: readonly Id[]): r
     }
   }
   return out;
-}
-
-function isRepeated(acl: readonly Acl[], at: number): boolean {
-  const entry = acl[at];
-  for (let i = 0; i < at; i++) {
-    if (acl[i].perms === entry.perms && acl[i].scheme === entry.scheme && acl[i].id === entry.id) return true;
-  }
-  return false;
 }
 
 /** Whether an id of the scheme says who somebody is, not merely from where he comes. */

@@ -90,6 +90,8 @@ export class Preparer {
   readonly #sessions = new LongMap<SessionChange>();
   #sessionQueue: SessionChange[] = [];
   #scratch = allocBytes(256);
+  /** What a request's lists may grow by: a transaction must fit into a frame, whatever the few bytes of `auth` stand for. */
+  readonly #aclRoom = { bytes: 0 };
   /** The request at hand: who, under which identities, its zxid and time, and why it fails (0: it does not). */
   #session: Long;
   #auth: readonly Id[] = [];
@@ -119,6 +121,7 @@ export class Preparer {
     this.#auth = auth;
     this.#zxid = zxid;
     this.#time = time;
+    this.#aclRoom.bytes = this.#maxData / 2;
     this.#out.begin();
     let body: TxnBody | null;
     if (record.op === Op.multi) {
@@ -259,7 +262,7 @@ export class Preparer {
     const { flags, data } = record;
     const slash = record.path.lastIndexOf('/');
     if (slash === -1 || record.path.includes('\0')) return this.#fail(Err.badArguments);
-    const acl = fixAcl(record.acl, this.#auth);
+    const acl = fixAcl(record.acl, this.#auth, this.#aclRoom);
     if (acl === null) return this.#fail(Err.invalidAcl);
     const parent = this.#out.find(inner(record.path.slice(0, slash)));
     if (parent === null) return this.#fail(Err.noNode);
@@ -342,7 +345,7 @@ export class Preparer {
   #setAcl(record: SetAclRequest): TxnBody | null {
     const { path } = record;
     if (pathProblem(path) !== null) return this.#fail(Err.badArguments);
-    const acl = fixAcl(record.acl, this.#auth);
+    const acl = fixAcl(record.acl, this.#auth, this.#aclRoom);
     if (acl === null) return this.#fail(Err.invalidAcl);
     const change = this.#findValid(path, Perms.ADMIN);
     if (change === null || !this.#versionOk(change.words[AVERSION], record.version)) return null;

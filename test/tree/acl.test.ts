@@ -104,6 +104,29 @@ describe('fixAcl', () => {
     expect(fixAcl(list, own)).toEqual([acl('digest', 'a:x', 3), acl('sasl', 's', 3), acl('world', 'anyone', 1), acl('world', 'anyone', 2)]);
   });
 
+  it('looks at each entry once, however many there are', () => {
+    let looks = 0;
+    const list = Array.from({ length: 20_000 }, (_, perms) => ({
+      scheme: 'world',
+      id: 'anyone',
+      get perms() {
+        looks++;
+        return perms;
+      },
+    }));
+    expect(fixAcl(list, [])).toHaveLength(20_000);
+    expect(looks).toBeLessThan(4 * list.length);
+  });
+
+  it('lets no identities grow a list without bounds', () => {
+    const own: Id[] = Array.from({ length: 10 }, (_, i) => ({ scheme: 'digest', id: `user${i}:x` }));
+    const list = Array.from({ length: 1000 }, (_, perms) => acl('auth', '', perms));
+    expect(fixAcl(list, own)).toHaveLength(10_000);
+    const room = { bytes: 100_000 };
+    expect(fixAcl(list, own, room)).toBeNull();
+    expect(room.bytes).toBeGreaterThan(-1000);
+  });
+
   it('hides secrets from those who may not administer', () => {
     expect(hideDigests([acl('digest', 'a:secret'), acl('ip', '1.1.1.1')])).toEqual([acl('digest', 'a:x'), acl('ip', '1.1.1.1')]);
   });
