@@ -70,6 +70,9 @@ export function writeMultiHeader(w: JuteWriter, type: number, done: boolean): vo
   w.int(-1);
 }
 
+/** Stands for a null path where ZooKeeper takes that for a path out of rule (-8), and not for a body that can't be read (-5). */
+const NO_PATH = '';
+
 /**
  * Reads the body of a request with operation code `op`. Throws {@link JuteError} for a body that cannot be read (a null path too) and for an operation that is no
  * write. What ZooKeeper refuses as a whole becomes an {@link InvalidRequest}: a multi with a wrong operation inside (-5, PROTOCOL 3.3), a check
@@ -86,7 +89,7 @@ export function decodeRequestBody(op: number, body: Uint8Array): WriteRequest | 
     case Op.delete:
       return readOp(r, op);
     case Op.setAcl: {
-      const path = r.text();
+      const path = r.string() ?? NO_PATH;
       const acl = readAcls(r);
       return { op, path, acl, version: r.int() };
     }
@@ -95,6 +98,8 @@ export function decodeRequestBody(op: number, body: Uint8Array): WriteRequest | 
     case Op.check:
       return { op: Op.error, err: Err.unimplemented };
     case Op.reconfig:
+      for (let i = 0; i < 3; i++) r.string();
+      r.long();
       return { op: Op.error, err: Err.reconfigDisabled };
     case Op.deleteContainer:
       return { op, path: readUtf8(r.buf, 0, r.end) };
@@ -113,17 +118,18 @@ export function decodeRequestBody(op: number, body: Uint8Array): WriteRequest | 
 
 /** Reads one request that may stand in a multi. */
 function readOp(r: JuteReader, op: MultiOp['op']): MultiOp {
-  const path = r.text();
   switch (op) {
     case Op.delete:
+      return { op, path: r.text(), version: r.int() };
     case Op.check:
-      return { op, path, version: r.int() };
+      return { op, path: r.string() ?? NO_PATH, version: r.int() };
     case Op.setData: {
+      const path = r.string() ?? NO_PATH;
       const data = r.octets();
       return { op, path, data, version: r.int() };
     }
     default:
-      return readCreate(r, op, path);
+      return readCreate(r, op, r.text());
   }
 }
 

@@ -174,18 +174,25 @@ describe('request bodies', () => {
 
   it('refuses what ZooKeeper refuses outside a multi', () => {
     expect(decodeRequestBody(13, bodyOf({ op: 13, path: '/a', version: 1 }))).toEqual({ op: -1, err: -6 });
-    expect(decodeRequestBody(16, fromHex(''))).toEqual({ op: -1, err: -123 });
+    expect(decodeRequestBody(16, fromHex('ff'.repeat(20)))).toEqual({ op: -1, err: -123 });
+    expect(() => decodeRequestBody(16, fromHex('ff'.repeat(19)))).toThrow(JuteError);
   });
 
   it('fails on null paths, cut bodies and operations that are no write', () => {
-    for (const op of [1, 2, 5, 7, 9, 15, 19, 21])
-      expect(() => decodeRequestBody(op, fromHex(`ffffffff${'00'.repeat(40)}`))).toThrow(JuteError);
+    for (const op of [1, 2, 9, 15, 19, 21]) expect(() => decodeRequestBody(op, fromHex(`ffffffff${'00'.repeat(40)}`))).toThrow(JuteError);
     expect(() => decodeRequestBody(14, fromHex('0000000200ffffffffffffffff00000000'))).toThrow(JuteError);
     for (const op of [3, 4, 8, 11, 99, 100]) expect(() => decodeRequestBody(op, new Uint8Array(64))).toThrow(JuteError);
     for (const record of requests.filter((r) => r.op !== 20 && r.op !== -11)) {
       const body = bodyOf(record);
       for (let cut = 0; cut < body.length; cut++) expect(() => decodeRequestBody(record.op, body.subarray(0, cut))).toThrow(JuteError);
     }
+  });
+
+  it('takes a null path for one out of rule where ZooKeeper does', () => {
+    const nullPath = fromHex(`ffffffff${'00'.repeat(40)}`);
+    for (const op of [5, 7]) expect(decodeRequestBody(op, nullPath)).toMatchObject({ op, path: '' });
+    const multi = Uint8Array.from([...fromHex('0000000d00ffffffff'), ...nullPath.subarray(0, 8), ...fromHex('ffffffff01ffffffff')]);
+    expect(decodeRequestBody(14, multi)).toEqual({ op: 14, ops: [{ op: 13, path: '', version: 0 }] });
   });
 
   it('ignores bytes after a complete body', () => {
