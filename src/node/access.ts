@@ -7,6 +7,10 @@ import type { ZnodeTree } from '../tree/tree.ts';
 import { ACL_KEY } from '../tree/znode-table.ts';
 import { type Octets, octetsToText } from '../util/bytes.ts';
 
+/** Identities that one requester may have, and how long they may be altogether. */
+const MAX_IDENTITIES = 100;
+const MAX_IDENTITY_CHARS = 10_000;
+
 /** Who may read what: the checks of PROTOCOL 9 on the local tree. (Writes are checked by the leader.) */
 export class Access {
   readonly #tree: () => ZnodeTree;
@@ -44,14 +48,20 @@ export class Access {
     return this.permitsSlot(slot, Perms.ADMIN, ids) ? acl : hideDigests(acl);
   }
 
-  /** `known` and the identities that the credential `user:password` proves; the same list when it proves nothing new. */
-  proven(credential: Octets, known: readonly Id[]): readonly Id[] {
+  /**
+   * `known` and the identities that the credential `user:password` proves; the same list when it proves nothing new. Null for more than anybody needs: they travel with every write to
+   * the leader, and every check looks at all of them.
+   */
+  proven(credential: Octets, known: readonly Id[]): readonly Id[] | null {
     const id = digestId(octetsToText(credential));
     const proven: Id[] = [{ scheme: 'digest', id }];
     if (id === this.#superDigest) proven.unshift({ scheme: 'super', id: '' });
     const fresh = proven.filter((one) => !known.some((other) => other.scheme === one.scheme && other.id === one.id));
     // A new list: requests under way keep theirs.
-    return fresh.length === 0 ? known : [...known, ...fresh];
+    const all = fresh.length === 0 ? known : [...known, ...fresh];
+    let chars = 0;
+    for (const one of all) chars += one.id.length;
+    return all.length > MAX_IDENTITIES || chars > MAX_IDENTITY_CHARS ? null : all;
   }
 }
 

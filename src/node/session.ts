@@ -319,7 +319,9 @@ export class LocalSession extends EventEmitter<SessionEvents> implements Session
       return Promise.reject(new ZabError('AUTH_FAILED', `AUTH_FAILED (${Err.authFailed}): scheme ${String(scheme)} with this credential`));
     }
     const octets = typeof credential === 'string' ? octetsFromText(credential) : octetsFromBytes(credential);
-    this.#auth = this.#host.access.proven(octets, this.#auth);
+    const proven = this.#host.access.proven(octets, this.#auth);
+    if (proven === null) return Promise.reject(new ZabError('AUTH_FAILED', `AUTH_FAILED (${Err.authFailed}): too many identities`));
+    this.#auth = proven;
     return Promise.resolve();
   }
 

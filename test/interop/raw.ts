@@ -92,7 +92,10 @@ export class RawClient {
   readonly #watchers = new Set<() => void>();
   #hello: ((response: ConnectResponse | 'closed') => void) | null = null;
   #greeted = false;
-  #received: Uint8Array = new Uint8Array(0);
+  #chunks: Uint8Array[] = [];
+  #unread = 0;
+  /** Bytes that the next frame takes, as far as is known. */
+  #wanted = 4;
   #corked = false;
   #lastXid = 0;
 
@@ -223,23 +226,31 @@ export class RawClient {
   }
 
   #data(chunk: Uint8Array): void {
-    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
+    this.#chunks.push(chunk);
+    this.#unread += chunk.length;
+    // A large frame comes in many chunks, which are put together once.
+    if (this.#unread < this.#wanted) return;
+    const received = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks);
     let at = 0;
-    while (this.#received.length - at >= 4) {
-      const length = new JuteReader(this.#received, at).int();
-      if (this.#received.length - at - 4 < length) break;
+    while (received.length - at >= 4) {
+      const length = new JuteReader(received, at).int();
+      this.#wanted = 4 + length;
+      if (received.length - at < this.#wanted) break;
       at += 4;
-      this.#frame(new JuteReader(this.#received, at, at + length));
+      this.#frame(new JuteReader(received, at, at + length));
       at += length;
+      this.#wanted = 4;
     }
-    this.#received = this.#received.subarray(at);
+    this.#chunks = [received.subarray(at)];
+    this.#unread = received.length - at;
     for (const look of [...this.#watchers]) look();
   }
 
   #frame(r: JuteReader): void {
     if (!this.#greeted) return this.#greet(decodeConnectResponse(r));
     const { xid, zxid, err } = readReplyHeader(r);
-    if (xid === Xid.notification && r.remaining > 0) {
+    // Somebody may use the number of events for a request; events have no zxid.
+    if (xid === Xid.notification && zxid.equals(Long.MAX_UNSIGNED_VALUE)) {
       this.frames.push({ kind: 'event', zxid, ...decodeWatcherEvent(r) });
       return;
     }

@@ -8,6 +8,7 @@ import { type ConnectResponse, decodeConnectRequest, encodeConnectResponse } fro
 import { encodeWatcherEvent, writeReplyHeader } from '../../wire/client-replies.ts';
 import { type AuthRequest, decodeReadRequest, isReadOp, type ReadRequest, Xid } from '../../wire/client-requests.ts';
 import { JuteError, JuteReader } from '../../wire/jute.ts';
+import { syncPathOf } from './bodies.ts';
 import type { ConnectionHost } from './connection-host.ts';
 import { parseWord } from './four-letter.ts';
 import { Input } from './input.ts';
@@ -16,7 +17,7 @@ import { Pending, PendingKind } from './pending.ts';
 import { isWriteOp, writeResult } from './results.ts';
 import { ConnectionStats } from './stats.ts';
 
-/** Events of a client that does not read them pile up to this, bytes; then its connection is closed. */
+/** What a client does not read, events or the answers to reads that it sent behind a write, piles up to this, bytes; then its connection is closed. */
 const MAX_BACKLOG = 64 << 20;
 /** With more than this to send, no more requests are taken from a client until it has read some, bytes. */
 const HIGH_WATER = 1 << 20;
@@ -281,8 +282,7 @@ export class Connection implements SocketHandler {
 
   #sync(xid: number): void {
     if (this.#host.readOnly) return this.#fixed(xid, Err.notReadOnly);
-    const path = this.#reader.string();
-    // A path is only echoed, but there must be one.
+    const path = syncPathOf(this.#reader);
     if (path === null) return this.#fixed(xid, Err.marshallingError);
     this.#submitted(PendingKind.sync, xid, Op.sync, path.length, this.#host.sync(this, xid, path));
   }
@@ -328,14 +328,14 @@ export class Connection implements SocketHandler {
     let index = 0;
     while (index < queue.length && queue.at(index).kind !== PendingKind.write) index++;
     if (index === queue.length || queue.at(index).xid !== cxid) return;
-    for (; index > 0; index--) this.#answerFirst();
+    for (; index > 0 && queue.length > 0; index--) this.#answerFirst();
   }
 
   /** A transaction of this session was applied; its events are out. Whether it ends the session. */
   applied(txn: Txn, result: TxnResult): boolean {
     const { cxid, type } = txn.header;
-    const write = this.#firstWrite(cxid);
     const ends = type === Op.closeSession;
+    const write = this.#firstWrite(cxid, ends);
     // Not asked on this connection: by an earlier one, at another server even, or by the leader when the session has expired.
     if (write === null) {
       if (ends) this.close('the session has expired or was closed');
@@ -351,10 +351,11 @@ export class Connection implements SocketHandler {
     return ends;
   }
 
-  /** Takes the write at the front; null if `cxid` is not its number. */
-  #firstWrite(cxid: number): Pending | null {
+  /** Takes the write at the front; null if `cxid` is not its number, or if it does not end the session as the transaction does: the leader, who has no number, does that too. */
+  #firstWrite(cxid: number, ends: boolean): Pending | null {
     const first = this.#queue.peek();
-    return first?.kind === PendingKind.write && first.xid === cxid ? this.#shift() : null;
+    if (first?.kind !== PendingKind.write || first.xid !== cxid) return null;
+    return ends && first.op !== Op.closeSession ? null : this.#shift();
   }
 
   #answerWrite({ xid, op, since }: Pending, result: TxnResult): void {
@@ -399,7 +400,7 @@ export class Connection implements SocketHandler {
 
   #answerRead(xid: number, record: ReadRequest, auth: readonly Id[]): void {
     const zxid = this.#host.lastZxid;
-    if (record.op === Op.ping) return this.#header(xid, zxid, Err.ok);
+    if (record.op === Op.ping) return this.#header(Xid.ping, zxid, Err.ok);
     // What was missed goes out before the answer (PROTOCOL 10).
     if (record.op === Op.setWatches || record.op === Op.setWatches2) {
       this.#host.restoreWatches(this, record);
@@ -428,7 +429,6 @@ export class Connection implements SocketHandler {
     writeReplyHeader(w, Xid.notification, MINUS_ONE, Err.ok);
     encodeWatcherEvent(w, type, SYNC_CONNECTED, path);
     this.#host.stats.eventBytes += this.#end();
-    if (this.#out.buffered > MAX_BACKLOG) this.close('it does not read what it is sent');
   }
 
   #shift(): Pending {
@@ -443,9 +443,11 @@ export class Connection implements SocketHandler {
   #end(): number {
     const length = this.#out.end();
     this.stats.packetOut(length);
-    if (this.#flushDue) return length;
-    this.#flushDue = true;
-    this.#host.dirty(this);
+    if (!this.#flushDue) {
+      this.#flushDue = true;
+      this.#host.dirty(this);
+    }
+    if (this.#out.buffered > MAX_BACKLOG) this.close('it does not read what it is sent');
     return length;
   }
 

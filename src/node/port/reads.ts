@@ -18,6 +18,17 @@ import type { MultiReadRequest, ReadRequest, WatchingReadRequest } from '../../w
 import type { JuteWriter } from '../../wire/jute.ts';
 import { type Access, namesOf } from '../access.ts';
 
+/** Bytes that a multiRead may gather: a small request can ask for a large znode many thousand times. */
+const MAX_MULTI_READ = 16 << 20;
+
+/** About what a result takes in a reply. */
+function sizeOf(result: MultiReadResult): number {
+  if (result.type === Op.getData) return 80 + (result.data?.length ?? 0);
+  let size = 13;
+  if (result.type === Op.getChildren) for (const name of result.children) size += 4 + name.length;
+  return size;
+}
+
 /** Who asks. */
 export interface Reader {
   readonly sessionId: Long;
@@ -112,16 +123,25 @@ export class Reads<W extends Reader> {
     return Err.ok;
   }
 
-  #multiRead(record: MultiReadRequest, auth: readonly Id[], w: JuteWriter): number {
-    const tree = this.#tree();
-    const results = record.ops.map(({ op, path }): MultiReadResult => {
-      const slot = tree.table.find(inner(path));
-      if (slot === 0) return { type: -1, err: Err.noNode };
-      if (!this.#access.permitsSlot(slot, Perms.READ, auth)) return { type: -1, err: Err.noAuth };
-      if (op === Op.getChildren) return { type: op, children: tree.table.childNames(slot) };
-      return { type: op, data: tree.table.data(slot), stat: tree.stat(slot) };
-    });
+  #multiRead({ ops }: MultiReadRequest, auth: readonly Id[], w: JuteWriter): number {
+    const results: MultiReadResult[] = [];
+    let size = 0;
+    for (const { op, path } of ops) {
+      const result = this.#readPart(op, path, auth);
+      size += sizeOf(result);
+      if (size > MAX_MULTI_READ) return Err.badArguments;
+      results.push(result);
+    }
     writeMultiReadResults(w, results);
     return Err.ok;
+  }
+
+  #readPart(op: number, path: string, auth: readonly Id[]): MultiReadResult {
+    const tree = this.#tree();
+    const slot = tree.table.find(inner(path));
+    if (slot === 0) return { type: -1, err: Err.noNode };
+    if (!this.#access.permitsSlot(slot, Perms.READ, auth)) return { type: -1, err: Err.noAuth };
+    if (op === Op.getChildren) return { type: op, children: tree.table.childNames(slot) };
+    return { type: Op.getData, data: tree.table.data(slot), stat: tree.stat(slot) };
   }
 }
