@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest';
+import { rollingMove } from './rolling-move.ts';
+
+test('an ensemble moves over and back, the leader last', async () => {
+  const { steps } = await rollingMove({ order: 'leader last', say: console.log });
+  expect(steps.map(({ to, wasLeader }) => [to, wasLeader])).toEqual([
+    ['ours', false],
+    ['ours', false],
+    ['ours', true],
+    ['apache', false],
+    ['apache', false],
+    ['apache', true],
+  ]);
+}, 300_000);
+
+test('with the leader first, and with reconfig enabled', async () => {
+  const { steps } = await rollingMove({ order: 'leader first', config: { reconfigEnabled: 'true' }, say: console.log });
+  expect([steps[0].wasLeader, steps[3].wasLeader]).toEqual([true, true]);
+}, 300_000);
