@@ -164,6 +164,12 @@ export class SteadyWriter {
 /** Creates `znodes` znodes of 100 bytes under one parent. */
 export async function fill(node: EnsembleNode, parent: string, znodes: number): Promise<void> {
   const session = await node.openSession({ timeout: 30_000 });
+  await fillBy(session, parent, znodes);
+  await session.close();
+}
+
+/** The same in a session of any sort. */
+export async function fillBy(session: Session, parent: string, znodes: number): Promise<void> {
   await session.create(parent);
   const data = new Uint8Array(100).fill(120);
   let next = 0;
@@ -171,7 +177,6 @@ export async function fill(node: EnsembleNode, parent: string, znodes: number): 
     while (next < znodes) await session.create(fillPath(parent, next++), data);
   };
   await Promise.all(Array.from({ length: 1000 }, lane));
-  await session.close();
 }
 
 export const fillPath = (parent: string, i: number): string => `${parent}/n${String(i).padStart(9, '0')}`;

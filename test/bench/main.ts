@@ -5,11 +5,12 @@ import { bold, dim, red } from '../../examples/support/print.ts';
 import { failover } from './failover.ts';
 import { join } from './join.ts';
 import { commits, heap, reads } from './memory.ts';
+import { observer } from './observer.ts';
 import { port } from './port.ts';
 import { exceeded, line, type Row, type Settings } from './report.ts';
 import { writes } from './writes.ts';
 
-const ROWS: readonly Row[] = [writes, port, commits, reads, heap, failover, join];
+const ROWS: readonly Row[] = [writes, port, commits, reads, heap, failover, join, observer];
 
 const USAGE = `npm run bench -- [--quick] [--only NAME] [--dir FOLDER]
 

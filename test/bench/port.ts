@@ -1,10 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Child } from '../../examples/support/processes.ts';
-import { type ApacheServer, apacheServer, freePorts, modeOf } from '../interop/apache.ts';
+import { freePorts } from '../interop/apache.ts';
 import { Cluster } from './cluster.ts';
 import type { GeneratorHandlers, GeneratorLoad } from './generator.ts';
 import { type Result, type Row, whole } from './report.ts';
+import { Rival } from './rival.ts';
 import { Histogram, type Spread, spread } from './stats.ts';
 
 interface Config extends Pick<GeneratorLoad, 'outstanding' | 'size' | 'reads'> {
@@ -105,43 +104,4 @@ function note(runs: readonly Run[]): string {
   const median = (pick: (run: Run) => number): string => spread(runs.map(pick)).median.toFixed(2);
   const failed = runs.reduce((sum, run) => sum + run.failed, 0);
   return `p50 ${median((r) => r.p50)} ms, p99 ${median((r) => r.p99)} ms${failed > 0 ? `, ${failed} FAILED` : ''}`;
-}
-
-/** Three servers of Apache ZooKeeper. */
-class Rival {
-  private constructor(
-    readonly folder: string,
-    readonly servers: readonly ApacheServer[],
-  ) {}
-
-  get ports(): number[] {
-    return this.servers.map(({ clientPort }) => clientPort);
-  }
-
-  /** Null if it is not installed. */
-  static async start(parent: string): Promise<Rival | null> {
-    const ports = await freePorts(9);
-    const members = [1, 2, 3].map((id) => ({ id, host: '127.0.0.1', quorumPort: ports[id + 2], electionPort: ports[id + 5] }));
-    const folder = await mkdtemp(join(parent, 'zab-bench-apache-'));
-    try {
-      const jvm = ['-Xmx1g'];
-      const servers = members.map(({ id }) =>
-        apacheServer({ id, dir: join(folder, String(id)), clientPort: ports[id - 1], servers: members, jvm }),
-      );
-      const rival = new Rival(folder, servers);
-      await Promise.all(servers.map((server) => server.start()));
-      while ((await Promise.all(servers.map(modeOf))).some((mode) => mode === undefined))
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      return rival;
-    } catch (error) {
-      await rm(folder, { recursive: true, force: true });
-      if (error instanceof Error && error.message.includes('CANNOT RUN')) return null;
-      throw error;
-    }
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(this.servers.map((server) => server.stop()));
-    await rm(this.folder, { recursive: true, force: true });
-  }
 }

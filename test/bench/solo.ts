@@ -1,15 +1,13 @@
 import { createEnsembleNode, type EnsembleNode, MemoryNetwork, memoryStorage, type ServerSpec, systemClock } from 'zab-ensemble';
 import { answerCalls } from '../../examples/support/processes.ts';
-import { fill, fillPath, Load, type LoadOptions, type LoadResult, prepareZnodes } from './load.ts';
+import { fill, Load, type LoadOptions, type LoadResult, prepareZnodes } from './load.ts';
+import { Reader, type ReadOptions } from './reader.ts';
 
 /* Measurements within one process: an ensemble on the in-memory network and storage. */
 
 const nodes: EnsembleNode[] = [];
 const FOLDER = '/reads';
-/** Reads between two looks at the clock; a divisor of the number of paths. */
-const READ_CHUNK = 10_000;
-let paths: string[] = [];
-let read = 0;
+let reader: Reader | undefined;
 
 const handlers = {
   start: async ({ servers }: { servers: readonly ServerSpec[] }): Promise<void> => {
@@ -28,35 +26,17 @@ const handlers = {
     return Promise.all(loads.map((load) => load.run({ ...options, outstanding: Math.round(options.outstanding / nodes.length) })));
   },
 
-  /** Fills the tree; the paths to be read are strings of their own in a random order. */
   prepareReads: async ({ znodes }: { znodes: number }): Promise<void> => {
     await fill(nodes[0], FOLDER, znodes);
-    paths = Array.from({ length: znodes }, (_, i) => fillPath(FOLDER, i));
-    for (let i = paths.length - 1; i > 0; i--) {
-      const j = Math.floor(Math.random() * (i + 1));
-      [paths[i], paths[j]] = [paths[j], paths[i]];
-    }
+    reader = new Reader(nodes[0].tree, FOLDER, znodes);
   },
   /** getData calls per second. */
-  reads: ({ seconds, touch }: { seconds: number; touch: 'nothing' | 'stat' | 'data' }): number => {
-    const { tree } = nodes[0];
-    const begin = performance.now();
-    let done = 0;
-    while (performance.now() - begin < seconds * 1000) {
-      const first = done % paths.length;
-      for (let i = first; i < first + READ_CHUNK; i++) {
-        const znode = tree.getData(paths[i]);
-        if (znode === undefined) throw new Error('a znode is missing');
-        if (touch === 'data') read += znode.data?.length ?? 0;
-        else if (touch === 'stat') read += znode.stat.version;
-        else read++;
-      }
-      done += READ_CHUNK;
-    }
-    return (done / (performance.now() - begin)) * 1000;
+  reads: ({ seconds, touch }: ReadOptions): number => {
+    if (reader === undefined) throw new Error('no znodes to read');
+    return reader.run({ seconds, touch });
   },
   /** Keeps what was read from being optimised away. */
-  total: (): number => read,
+  total: (): number => reader?.total ?? 0,
 };
 export type SoloHandlers = typeof handlers;
 
