@@ -1,15 +1,22 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import type { Member } from './members.ts';
-import { MixedEnsemble } from './mixed.ts';
+import { connect } from '../../src/index.ts';
+import { eventually } from '../ensemble/client.ts';
+import { apacheServer, freePorts } from './apache.ts';
+import { ApacheMember, type Member, OurMember } from './members.ts';
+import { MixedEnsemble, SUPER, SUPER_DIGEST } from './mixed.ts';
+import { dump } from './trees.ts';
 
 /* A data directory belongs to whoever is started on it: it goes from Apache's server to ours and back, each time after a kill in the middle of the work. */
 
 let ensemble: MixedEnsemble | undefined;
+const loose: Member[] = [];
 afterEach(async () => {
   await ensemble?.end();
   ensemble = undefined;
+  await Promise.all(loose.splice(0).map((m) => m.kill()));
 });
 
 const files = ({ dataDir }: Member): string[] => readdirSync(join(dataDir, 'version-2'));
@@ -79,4 +86,69 @@ test('all of an ensemble at once: every server starts on what one of the other k
   await ensemble.progress(200);
   await ensemble.endClients();
   ledger.verify(await ensemble.equalTrees());
+});
+
+/** Without the configuration: a server on its own has one here and none there. */
+async function treeOf(server: Member): Promise<Map<string, string>> {
+  const tree = await dump(server, SUPER);
+  tree.delete('/zookeeper/config');
+  return tree;
+}
+
+/** A server of each kind without others, on one data directory. */
+async function alone(dir: string, compression: string): Promise<{ apache: ApacheMember; ours: OurMember }> {
+  const [clientPort, quorumPort, electionPort] = await freePorts(3);
+  const properties = {
+    'zookeeper.snapshot.compression.method': compression,
+    'zookeeper.DigestAuthenticationProvider.superDigest': SUPER_DIGEST,
+  };
+  const apache = new ApacheMember(apacheServer({ dir, clientPort, config: { snapCount: 20, preAllocSize: 64 }, properties }), false);
+  const common = { dataDir: apache.dataDir, clientPort, clientHost: '127.0.0.1', fourLetterWords: ['*'], superDigest: SUPER_DIGEST };
+  const servers = [{ id: 1, host: '127.0.0.1', quorumPort, electionPort }];
+  const ours = new OurMember(
+    { id: 1, servers, standalone: true, digest: true, logFile: join(dir, 'node.log'), ...common },
+    false,
+    () => {},
+  );
+  loose.push(apache, ours);
+  return { apache, ours };
+}
+
+async function create(server: Member, prefix: string): Promise<void> {
+  await using session = await connect(`127.0.0.1:${server.clientPort}`, { timeout: 20_000 });
+  for (let k = 0; k < 50; k++) await session.create(`${prefix}-${k}`, `${k}`);
+}
+
+test('a server on its own, with snapshots compressed by gzip', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'zab-alone-'));
+  const { apache, ours } = await alone(dir, 'gz');
+  let tree = new Map<string, string>();
+  for (const [round, server] of [apache, ours, apache, ours].entries()) {
+    await server.start();
+    await eventually('it serves', async () => (await server.mode()) !== undefined);
+    if (round > 0) expect(await treeOf(server)).toEqual(tree);
+    await create(server, `/${round}`);
+    tree = await treeOf(server);
+    await server.kill();
+  }
+  expect(files(apache).some((name) => /^snapshot\..*\.gz$/.test(name))).toBe(true);
+  rmSync(dir, { recursive: true });
+});
+
+test('snapshots compressed by snappy are not read: all must be in the log, or it is refused', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'zab-alone-'));
+  const { apache, ours } = await alone(dir, 'snappy');
+  await apache.start();
+  await create(apache, '/first');
+  const tree = await treeOf(apache);
+  await apache.kill();
+  await ours.start();
+  await eventually('it serves', async () => (await ours.mode()) !== undefined);
+  expect(await treeOf(ours)).toEqual(tree);
+  await ours.kill();
+  for (const name of files(ours)) if (name === 'log.1' || /^snapshot\.[^.]*$/.test(name)) rmSync(join(ours.dataDir, 'version-2', name));
+  await ours.start();
+  await eventually('it has refused', () => /FATAL/.test(ours.log()));
+  expect(ours.log()).toMatch(/FATAL.*snapshot\.\w+\.snappy/);
+  rmSync(dir, { recursive: true });
 });
