@@ -267,10 +267,14 @@ export class OurDriver implements Driver {
     for (const { session } of this.#handles.values()) await session.close().catch(() => {});
   }
 
-  async #open([name, hosts, timeout]: readonly string[], resume?: { id: Long; password: Uint8Array }): Promise<Answer> {
-    const session = await connect(hosts, { timeout: Number(timeout), ...(resume === undefined ? {} : { resume }) });
+  async #open([name, hosts, timeout, how]: readonly string[], resume?: { id: Long; password: Uint8Array }): Promise<Answer> {
+    const session = await connect(hosts, {
+      timeout: Number(timeout),
+      readOnly: how === 'read-only',
+      ...(resume === undefined ? {} : { resume }),
+    });
     this.#handles.set(name, new Handle(session));
-    return { session: showLong(session.id), timeout: session.timeout };
+    return { session: showLong(session.id), timeout: session.timeout, ...(session.readOnly ? { state: 'ConnectedReadOnly' } : {}) };
   }
 
   async #resume([name, hosts, timeout, other, which]: readonly string[]): Promise<Answer> {

@@ -156,13 +156,23 @@ export async function apacheAlone(dir: string): Promise<RunningEnsemble> {
   return run('Apache, 1 server', [apacheServer({ dir, clientPort, config: SETTINGS, properties: PROPERTIES })]);
 }
 
-export async function apacheThree(dir: string): Promise<RunningEnsemble> {
+export interface EnsembleSettings {
+  /** Lines of the zoo.cfg. @default those of the matrix */
+  readonly config?: Readonly<Record<string, string | number>>;
+  /** @default false */
+  readonly readOnly?: boolean;
+}
+
+export async function apacheThree(dir: string, { config = SETTINGS, readOnly = false }: EnsembleSettings = {}): Promise<RunningEnsemble> {
   const servers = await members(3);
   const ports = await freePorts(3);
   const start = (id: number): ApacheServer => {
     const own = join(dir, String(id));
     mkdirSync(own, { recursive: true });
-    return apacheServer({ id, dir: own, clientPort: ports[id - 1], servers, config: SETTINGS, properties: PROPERTIES });
+    const properties = { ...PROPERTIES, 'readonlymode.enabled': String(readOnly) };
+    // 3.8.0 makes no other sessions without a quorum.
+    const settings = readOnly ? { ...config, localSessionsEnabled: 'true', localSessionsUpgradingEnabled: 'true' } : config;
+    return apacheServer({ id, dir: own, clientPort: ports[id - 1], servers, config: settings, properties });
   };
   return run('Apache, 3 servers', [1, 2, 3].map(start));
 }
@@ -175,9 +185,10 @@ export async function ourAlone(dir: string): Promise<RunningEnsemble> {
   return run('ours, 1 server', [new OurServer(dir, clientPort, 1, [], OUR_SETTINGS)]);
 }
 
-export async function ourThree(dir: string, settings: Readonly<Record<string, string | number>> = OUR_SETTINGS): Promise<RunningEnsemble> {
+export async function ourThree(dir: string, { config = OUR_SETTINGS, readOnly = false }: EnsembleSettings = {}): Promise<RunningEnsemble> {
   const servers = await members(3);
   const ports = await freePorts(3);
+  const settings = { ...config, 'readonlymode.enabled': String(readOnly) };
   return run(
     'ours, 3 servers',
     [1, 2, 3].map((id) => new OurServer(join(dir, String(id)), ports[id - 1], id, servers, settings)),

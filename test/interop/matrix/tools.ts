@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { apacheClassPath, requirePackages } from '../apache.ts';
@@ -61,6 +61,8 @@ export const oursDriver: DriverKind = { name: 'ours', build: () => {}, start: ()
 
 /** The version that the matrix was made with; it is compiled as it is installed, so it is no dependency of this package. */
 const NODE_ZOOKEEPER = { name: 'zookeeper', version: '7.3.0' };
+/** Outlives the run, but no `npm ci`. */
+const NODE_ZOOKEEPER_DIR = source('../../../../node_modules/.cache/zab-ensemble/zookeeper-7.3.0');
 
 const SLOW_AUTH = 'the library sends an identity with its next ping, seconds later';
 
@@ -73,10 +75,13 @@ export const zookeeperDriver: DriverKind = {
     reconnecting: SLOW_AUTH,
     moving: 'a handle that goes on with a session takes no calls',
   },
-  build(dir) {
+  build() {
     const { name, version } = NODE_ZOOKEEPER;
+    const dir = NODE_ZOOKEEPER_DIR;
+    if (existsSync(join(dir, 'node_modules/zookeeper/build/Release/zookeeper.node'))) return;
+    mkdirSync(dir, { recursive: true });
     writeFileSync(join(dir, 'package.json'), JSON.stringify({ dependencies: { [name]: version }, allowScripts: { [name]: true } }));
     execFileSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock'], { cwd: dir, stdio: 'pipe' });
   },
-  start: (dir) => new ProcessDriver('zookeeper', process.execPath, [source('zookeeper.mjs'), dir]),
+  start: () => new ProcessDriver('zookeeper', process.execPath, [source('zookeeper.mjs'), NODE_ZOOKEEPER_DIR]),
 };

@@ -99,7 +99,7 @@ async function killAndRestart(server: TestServer): Promise<void> {
 
 beforeAll(async () => {
   requirePackages('/usr/bin/python3', '/usr/lib/python3/dist-packages/kazoo');
-  ensemble = await ourThree(join(dir, 'servers'), { tickTime: 1000, initLimit: 10, syncLimit: 5 });
+  ensemble = await ourThree(join(dir, 'servers'), { config: { tickTime: 1000, initLimit: 10, syncLimit: 5 } });
 });
 
 afterAll(async () => {

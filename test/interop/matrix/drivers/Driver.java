@@ -66,7 +66,8 @@ public final class Driver {
         String connected() throws Exception {
             String answer = await("SyncConnected", "ConnectedReadOnly", "Expired", "AuthFailed");
             if (!answer.contains("Connected")) return answer;
-            return "{\"session\":\"" + zk.getSessionId() + "\",\"timeout\":" + zk.getSessionTimeout() + "}";
+            String readOnly = answer.contains("ReadOnly") ? ",\"state\":\"ConnectedReadOnly\"" : "";
+            return "{\"session\":\"" + zk.getSessionId() + "\",\"timeout\":" + zk.getSessionTimeout() + readOnly + "}";
         }
     }
 
@@ -140,7 +141,7 @@ public final class Driver {
         Session session = new Session();
         int timeout = Integer.parseInt(f[3]);
         if (other == null) {
-            session.zk = new ZooKeeperAdmin(f[2], timeout, session);
+            session.zk = new ZooKeeperAdmin(f[2], timeout, session, isReadOnly(f));
         } else {
             byte[] password = other.zk.getSessionPasswd().clone();
             if (f[5].equals("wrong")) password[0] ^= 1;
@@ -148,6 +149,10 @@ public final class Driver {
         }
         sessions.put(f[1], session);
         return session.connected();
+    }
+
+    private static boolean isReadOnly(String[] f) {
+        return f.length > 4 && f[4].equals("read-only");
     }
 
     private String events(Session session) throws Exception {

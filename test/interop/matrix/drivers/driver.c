@@ -329,14 +329,6 @@ static int next_state(struct session *s, int a, int b) {
     }
 }
 
-static const char *state_name(int state) {
-    if (state == ZOO_CONNECTED_STATE) return "SyncConnected";
-    if (state == ZOO_EXPIRED_SESSION_STATE) return "Expired";
-    if (state == ZOO_AUTH_FAILED_STATE) return "AuthFailed";
-    if (state == ZOO_CONNECTING_STATE) return "Disconnected";
-    return "other";
-}
-
 static int state_of(const char *name) {
     if (strcmp(name, "SyncConnected") == 0) return ZOO_CONNECTED_STATE;
     if (strcmp(name, "Expired") == 0) return ZOO_EXPIRED_SESSION_STATE;
@@ -346,19 +338,21 @@ static int state_of(const char *name) {
 
 static void open_session(char **f, const clientid_t *id) {
     struct session *s = new_session(f[1]);
-    s->zh = zookeeper_init(f[2], on_state, atoi(f[3]), id, s, 0);
+    int flags = id == NULL && strcmp(f[4], "read-only") == 0 ? ZOO_READONLY : 0;
+    s->zh = zookeeper_init(f[2], on_state, atoi(f[3]), id, s, flags);
     if (s->zh == NULL) {
         printf("{\"refused\":\"zookeeper_init\"}\n");
         return;
     }
     pthread_mutex_lock(&lock);
-    int state = next_state(s, ZOO_CONNECTED_STATE, ZOO_EXPIRED_SESSION_STATE);
+    int state = next_state(s, ZOO_CONNECTED_STATE, flags == 0 ? ZOO_EXPIRED_SESSION_STATE : ZOO_READONLY_STATE);
     pthread_mutex_unlock(&lock);
     if (state == 0) printf("{\"refused\":\"no SyncConnected\"}\n");
-    else if (state != ZOO_CONNECTED_STATE) printf("{\"state\":\"%s\"}\n", state_name(state));
+    else if (state == ZOO_EXPIRED_SESSION_STATE) printf("{\"state\":\"Expired\"}\n");
     else {
         s->id = *zoo_client_id(s->zh);
-        printf("{\"session\":\"%lld\",\"timeout\":%d}\n", (long long)s->id.client_id, zoo_recv_timeout(s->zh));
+        printf("{\"session\":\"%lld\",\"timeout\":%d%s}\n", (long long)s->id.client_id, zoo_recv_timeout(s->zh),
+            state == ZOO_READONLY_STATE ? ",\"state\":\"ConnectedReadOnly\"" : "");
     }
 }
 

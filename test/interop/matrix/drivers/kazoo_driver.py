@@ -98,25 +98,27 @@ class Driver:
         except (KazooException, TypeError, ValueError) as e:
             return {"refused": type(e).__name__}
 
-    def open(self, name, hosts, timeout, client_id):
+    def open(self, name, hosts, timeout, client_id, read_only=False):
         client = Client(
             hosts=hosts,
             timeout=int(timeout) / 1000.0,
             client_id=client_id,
+            read_only=read_only,
             randomize_hosts=False,
             connection_retry={"max_tries": -1, "delay": 0.05, "backoff": 1, "max_delay": 0.1},
         )
         self.clients[name] = client
         self.logs[name] = []
         client.start_async()
-        answer = client.wait_for("SyncConnected", "Expired", "AuthFailed")
-        if answer != {"state": "SyncConnected"}:
+        answer = client.wait_for("SyncConnected", "ConnectedReadOnly", "Expired", "AuthFailed")
+        if "Connected" not in answer.get("state", ""):
             return answer
         self.ids[name] = client.client_id
-        return {"session": str(client.client_id[0])}
+        shown = answer if answer["state"] == "ConnectedReadOnly" else {}
+        return {"session": str(client.client_id[0]), **shown}
 
-    def do_connect(self, name, hosts, timeout):
-        return self.open(name, hosts, timeout, None)
+    def do_connect(self, name, hosts, timeout, how=""):
+        return self.open(name, hosts, timeout, None, how == "read-only")
 
     def do_reattach(self, name, hosts, timeout, other, which):
         session, password = self.ids[other]
