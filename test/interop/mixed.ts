@@ -72,10 +72,11 @@ export class MixedEnsemble {
       dir,
       clientPort: this.#clientPorts[id - 1],
       servers: this.#servers,
-      config: { ...LIMITS, 'znode.container.checkIntervalMs': 1000, ...apache?.config },
+      config: { ...LIMITS, ...apache?.config },
       properties: {
         'zookeeper.DigestAuthenticationProvider.superDigest': SUPER_DIGEST,
         'zookeeper.extendedTypesEnabled': 'true',
+        'znode.container.checkIntervalMs': '1000',
         ...apache?.properties,
       },
     });
