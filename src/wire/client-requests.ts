@@ -186,7 +186,8 @@ export function decodeReadRequest(op: ReadRequest['op'], r: JuteReader): ReadReq
     case Op.multiRead:
       return { op, ops: readParts(r) };
     case Op.auth:
-      return { op, type: r.int(), scheme: r.text(), auth: r.bytes() };
+      // No scheme is one that nobody knows.
+      return { op, type: r.int(), scheme: r.string() ?? '', auth: r.bytes() };
     case Op.ping:
     case Op.whoAmI:
       return { op };

@@ -70,7 +70,7 @@ export function writeMultiHeader(w: JuteWriter, type: number, done: boolean): vo
   w.int(-1);
 }
 
-/** Stands for a null path where ZooKeeper takes that for a path out of rule (-8), and not for a body that can't be read (-5). */
+/** Stands for a null path in setData and setACL, which ZooKeeper takes for a path out of rule (-8), and not for a body that can't be read (-5). */
 const NO_PATH = '';
 
 /**
@@ -81,13 +81,17 @@ const NO_PATH = '';
 export function decodeRequestBody(op: number, body: Uint8Array): WriteRequest | SyncRequest {
   const r = new JuteReader(body);
   switch (op) {
-    case Op.setData:
     case Op.create:
     case Op.create2:
     case Op.createContainer:
     case Op.createTtl:
     case Op.delete:
       return readOp(r, op);
+    case Op.setData: {
+      const path = r.string() ?? NO_PATH;
+      const data = r.octets();
+      return { op, path, data, version: r.int() };
+    }
     case Op.setAcl: {
       const path = r.string() ?? NO_PATH;
       const acl = readAcls(r);
@@ -118,18 +122,17 @@ export function decodeRequestBody(op: number, body: Uint8Array): WriteRequest | 
 
 /** Reads one request that may stand in a multi. */
 function readOp(r: JuteReader, op: MultiOp['op']): MultiOp {
+  const path = r.text();
   switch (op) {
     case Op.delete:
-      return { op, path: r.text(), version: r.int() };
     case Op.check:
-      return { op, path: r.string() ?? NO_PATH, version: r.int() };
+      return { op, path, version: r.int() };
     case Op.setData: {
-      const path = r.string() ?? NO_PATH;
       const data = r.octets();
       return { op, path, data, version: r.int() };
     }
     default:
-      return readCreate(r, op, r.text());
+      return readCreate(r, op, path);
   }
 }
 

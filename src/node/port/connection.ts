@@ -346,8 +346,9 @@ export class Connection implements SocketHandler {
       return false;
     }
     this.#answerWrite(write, result);
-    this.#answerReady();
+    // What stands behind the end of a session is dropped.
     if (ends) this.finish();
+    else this.#answerReady();
     return ends;
   }
 
