@@ -356,8 +356,9 @@ export class ClientPort implements SessionHolder, ConnectionHost<Connection>, Tr
 
   // ---- watches ----
 
+  /** As was said last, and not whether there is a watch in this moment: the next one may be set before the end of the turn, and nothing would be said then. */
   get isWatching(): boolean {
-    return this.watches.hasAny;
+    return this.#wasWatching;
   }
 
   /**
