@@ -68,14 +68,25 @@ function versionOf(text: string): Long | undefined {
   return found === null ? undefined : parseZxidHex(found[1]);
 }
 
-/** What a configuration says of quorums, in one order: who votes and who observes, groups and weights. Not the addresses, which each server may know by other names. */
+/**
+ * What a configuration says of quorums, in one order: who votes, with which weight and in which group, and who observes. Not the addresses, which each server may know by other
+ * names.
+ */
 function membersIn(text: string): string {
-  const lines = text.split('\n').flatMap((line) => {
-    const server = /^server\.(\d+)=([^;]*)/.exec(line);
-    if (server !== null) return `server.${server[1]}=${/:observer$/.test(server[2]) ? 'observer' : 'participant'}`;
-    return /^(?:group|weight)\./.test(line) ? line : [];
-  });
-  return lines.sort().join('\n');
+  const roles = new Map<string, string>();
+  const groups = new Map<string, string>();
+  const weights = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const [, kind, name, value] = /^(server|group|weight)\.(\d+)=([^;]*)/.exec(line) ?? [];
+    if (kind === 'server') roles.set(name, /:observer$/.test(value) ? 'observer' : 'participant');
+    else if (kind === 'weight') weights.set(name, value);
+    else if (kind === 'group') for (const id of value.split(':')) groups.set(id, name);
+  }
+  const describe = ([id, role]: [string, string]): string => {
+    if (role === 'observer' || groups.size === 0) return `${id} ${role}`;
+    return `${id} ${role} ${groups.get(id)} ${weights.get(id) ?? 1}`;
+  };
+  return [...roles].map(describe).sort().join('\n');
 }
 
 /** For the log and for errors. */

@@ -49,6 +49,21 @@ describe('the configuration that a server knows', () => {
     expect(config.learn(text.replace('version=100000000', 'version=0'))).toBe('old');
   });
 
+  it('has the same members with groups, in whatever order they stand, and whatever is said of an observer', () => {
+    const grouped = [1, 2, 3].map((id) => ({ ...servers[id - 1], group: id % 2, weight: 4 - id }));
+    const watching = { id: 4, host: 'h', quorumPort: 14, electionPort: 24, role: 'observer' as const };
+    const config = new EnsembleConfig([...grouped, watching]);
+    const text = [
+      ...config.text.split('\n').filter((line) => line.startsWith('server.')),
+      'group.0=2',
+      'group.1=3:1',
+      'group.2=4',
+      ...['weight.2=2', 'weight.4=9'],
+    ];
+    expect(config.learn([...text, 'version=5'].join('\n'))).toBe('foreign');
+    expect(config.learn([...text, 'weight.1=3', 'version=5'].join('\n'))).toBe('newer');
+  });
+
   it('is not changed by a text without a version, or with none that is a number', () => {
     const config = new EnsembleConfig(servers);
     for (const text of ['', 'version=', 'version=x', theirs('10000000000000000')]) expect(config.learn(text)).toBe('old');
