@@ -52,7 +52,7 @@ export class RemoteSession extends EventEmitter<SessionEvents> implements Sessio
   #opened: ((error: ZabError | null) => void) | null;
   #connection: Connection | null = null;
   #state: SessionState = 'suspended';
-  #lastXid = 0;
+  #lastXid: number;
   #closing: Promise<void> | null = null;
   /** Why calls are refused once the state is final. */
   #end: { readonly code: 'SESSION_EXPIRED' | 'SESSION_MOVED' | 'AUTH_FAILED'; readonly why: string } | null = null;
@@ -62,6 +62,8 @@ export class RemoteSession extends EventEmitter<SessionEvents> implements Sessio
     this.#options = options;
     this.#opened = opened;
     this.logger = options.logger;
+    // Requests that an earlier handle of the session made may still be carried out: numbers from elsewhere keep the answers apart.
+    this.#lastXid = options.resume === null ? 0 : options.random.below(0x40000000);
     this.chroot = new Chroot(options.chroot);
     this.#keeper = new SessionKeeper(options, this);
     this.#identities = new Identities(options.auth);
@@ -367,7 +369,7 @@ export class RemoteSession extends EventEmitter<SessionEvents> implements Sessio
   #enterWatch(call: RemoteCall, { table, path, callback }: WantedWatch, err: number): void {
     const isAbsent = err === Err.noNode && call.op === Op.exists;
     if (!call.settled && (err === Err.ok || isAbsent)) this.#watches.once(table, path, callback);
-    this.#remoteWatches.hasRead(outer(path), isAbsent);
+    this.#remoteWatches.hasRead(outer(path), isAbsent || (err === Err.ok ? false : null));
   }
 
   /** The state is `connected` from now on. */

@@ -54,6 +54,8 @@ export class RemoteWatches implements WatchRegistry {
   #told: string | null = null;
   /** Up to here nothing was missed; null while nothing can have been. */
   #since: Long | null = null;
+  /** Not all watches stand again: what comes until then is what one-shot watches have missed, told by the state that there is. */
+  #isRestoring = false;
   /** Watches that may have missed events, because servers do not tell a persistent watch what happened while it was not connected. */
   readonly #missed = new Set<PersistentWatch>();
 
@@ -73,13 +75,13 @@ export class RemoteWatches implements WatchRegistry {
     this.#reading.set(path, (this.#reading.get(path) ?? 0) + 1);
   }
 
-  /** It was answered, and its watch is entered if it has one. `absent`: there is no such znode yet. */
-  hasRead(path: string, absent: boolean): void {
+  /** It was answered, and its watch is entered if it has one. `absent`: there is no such znode yet; null if the read has failed, which says nothing of the watches that there were. */
+  hasRead(path: string, absent: boolean | null): void {
     const left = (this.#reading.get(path) ?? 1) - 1;
     if (left === 0) this.#reading.delete(path);
     else this.#reading.set(path, left);
-    if (absent && this.#shots?.data.has(path)) this.#absent.add(path);
-    else this.#absent.delete(path);
+    if (absent === false) this.#absent.delete(path);
+    else if (absent && this.#shots?.data.has(path)) this.#absent.add(path);
     this.#adjust(path);
   }
 
@@ -171,6 +173,7 @@ export class RemoteWatches implements WatchRegistry {
   lost(): void {
     if (!this.#isConnected) return;
     this.#isConnected = false;
+    this.#isRestoring = false;
     this.#since ??= this.#host.lastZxid;
     for (const { plain, recursive } of this.#persistent.values()) for (const watch of [...plain, ...recursive]) this.#missed.add(watch);
     this.#registered.clear();
@@ -188,6 +191,7 @@ export class RemoteWatches implements WatchRegistry {
     const requests = watchRequests(since, this.#lists(), this.#registered, (path) => this.#host.chroot.toServer(path));
     // Only when all of it stands has nothing been missed: a connection that breaks before is made up for from the same point.
     let open = requests.length;
+    this.#isRestoring = open > 0;
     if (open === 0) this.#since = null;
     for (const request of requests) {
       this.#host.ask(request, (answer) => {
@@ -206,6 +210,7 @@ export class RemoteWatches implements WatchRegistry {
 
   #restored(since: Long, zxid: Long): void {
     this.#since = null;
+    this.#isRestoring = false;
     const missed = [...this.#missed];
     this.#missed.clear();
     if (compareZxid(zxid, since) <= 0) return;
@@ -239,17 +244,25 @@ export class RemoteWatches implements WatchRegistry {
     const sinks: EventSink[] = [];
     const out = (sink: EventSink): void => void sinks.push(sink);
     this.#shots?.fired(event, out);
-    for (const watch of this.#persistent.get(event.path)?.plain ?? []) watch.fired(event, out);
-    if (event.type !== 'childrenChanged') {
-      for (let at = event.path; ; at = outer(parentOf(at))) {
-        for (const watch of this.#persistent.get(at)?.recursive ?? []) watch.fired(event, out);
-        if (at === '/') break;
-      }
+    for (const watch of this.#staying(event)) {
+      // To a watch that tells of every change it would be one that never was, or not all that there were.
+      if (this.#isRestoring) this.#missed.add(watch);
+      else watch.fired(event, out);
     }
     for (const sink of sinks) this.#deliver(sink, event);
     if (event.type !== 'childrenChanged') this.#absent.delete(event.path);
     // One-shot watches may have been the last to need the registration.
     this.#adjust(event.path);
+  }
+
+  /** The persistent watches that see an event. */
+  *#staying({ type, path }: WatchEvent): Generator<PersistentWatch> {
+    yield* this.#persistent.get(path)?.plain ?? [];
+    if (type === 'childrenChanged') return;
+    for (let at = path; ; at = outer(parentOf(at))) {
+      yield* this.#persistent.get(at)?.recursive ?? [];
+      if (at === '/') break;
+    }
   }
 
   #deliver(sink: EventSink, event: WatchEvent): void {

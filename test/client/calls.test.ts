@@ -55,6 +55,17 @@ test('numbers go on after a reconnect, and answers of the old connection are nob
   expect(await call).toBeNull();
 });
 
+test('a session that somebody else has had: its requests have numbers from elsewhere, so that no late answer to the other is taken for one of its own', async () => {
+  const lab = new Lab();
+  const resume = { id: Long.fromNumber(77, true), password: new Uint8Array(16).fill(7) };
+  const { session, server } = await lab.session({ resume });
+  void session.exists('/a');
+  void session.exists('/b');
+  await lab.clock.turn();
+  // Chance takes the highest here.
+  expect(server.requests.map(({ xid }) => xid)).toEqual([0x40000000, 0x40000001]);
+});
+
 test('a lost connection: what never left surely did not happen, what did nobody knows', async () => {
   const lab = new Lab();
   const { session, server } = await lab.session();

@@ -264,6 +264,38 @@ test('a new connection: asks for all watches from where the old one ended, befor
   void session;
 });
 
+test('a new connection: who waits for a znode waits on, whatever other reads have found nothing there', async () => {
+  const { lab, session, seen } = await withWatches();
+  const second = await lab.reconnect();
+  second.reply(second.requests[0].xid, 10);
+  const reads = [session.getData('/absent', { watch: notes() }), session.getChildren('/absent', { watch: notes() })];
+  await lab.clock.turn();
+  for (const { xid } of second.requests.slice(1)) second.reply(xid, 10, -101);
+  for (const read of reads) await expect(read).rejects.toMatchObject({ code: 'NO_NODE' });
+  second.close();
+  const third = await lab.reconnect();
+  expect(third.requests[0].record.lists).toEqual(ALL);
+  expect(seen.absent.seen).toEqual([]);
+});
+
+test('a new connection: what one-shot watches have missed is no event for those that stay', async () => {
+  const { lab, session, seen } = await withWatches();
+  const [there, fresh] = [notes(), notes()];
+  session.watch('/data', there);
+  session.watch('/', fresh, { recursive: true });
+  const next = await lab.reconnect();
+  // It was deleted and made again, which is told as one change.
+  next.event(nodeDataChanged, '/data');
+  expect([seen.data.seen, there.seen, fresh.seen]).toEqual([['dataChanged /data'], [], []]);
+  next.reply(next.requests[0].xid, 25);
+  expect([there.seen, fresh.seen]).toEqual([['overflow /data'], ['overflow /']]);
+  next.event(nodeDataChanged, '/data');
+  expect([there.seen, fresh.seen]).toEqual([
+    ['overflow /data', 'dataChanged /data'],
+    ['overflow /', 'dataChanged /data'],
+  ]);
+});
+
 test('a new connection: those that stay hear nothing if nothing has happened', async () => {
   const { lab, seen } = await withWatches();
   const next = await lab.reconnect();
