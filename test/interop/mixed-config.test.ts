@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { configFromZooCfg } from '../../src/index.ts';
+import { configFromZooCfg, connect } from '../../src/index.ts';
 import { eventually } from '../ensemble/client.ts';
 import { freePorts } from './apache.ts';
 import { type ApacheMember, OurMember } from './members.ts';
@@ -78,4 +78,27 @@ test('a reconfig that changes the members ends a replica that votes by the old o
   await eventually('our replica has stopped', () => /FATAL/.test(ours[0].log()));
   expect(ours[0].log()).toMatch(/option servers: the ensemble has been reconfigured .* server\.4=127\.0\.0\.1/);
   await ensemble.settled([first, third]);
+});
+
+test.each(['aoo', 'oaa'])('%s: groups and weights mean the same to both', async (servers) => {
+  ensemble = await MixedEnsemble.make({ servers, weights: [0, 1, 1] });
+  const [weightless, second, third] = ensemble.members;
+  await ensemble.startAll();
+  const write = async (path: string) => {
+    await using session = await connect(`127.0.0.1:${third.clientPort}`, { timeout: 20_000 });
+    await session.create(path);
+  };
+  await write('/all');
+  await weightless.kill();
+  expect((await ensemble.settled([second, third])).id).toBeGreaterThan(1);
+  await write('/two');
+  await weightless.start();
+  await ensemble.settled();
+  await second.kill();
+  // One vote of two is no quorum, whatever a server without a vote says.
+  await eventually('nobody serves', async () => (await weightless.mode()) === undefined && (await third.mode()) === undefined);
+  await second.start();
+  expect((await ensemble.settled()).id).toBeGreaterThan(1);
+  await write('/again');
+  expect([...(await ensemble.equalTrees()).keys()]).toEqual(expect.arrayContaining(['/all', '/two', '/again']));
 });

@@ -28,6 +28,15 @@ export interface MixedOptions {
   readonly servers: string;
   readonly apache?: Partial<ApacheOptions>;
   readonly ours?: Partial<HostOptions>;
+  /** Puts all servers in one group, with these weights. */
+  readonly weights?: readonly number[];
+}
+
+/** As lines of `zoo.cfg`; none without groups. */
+function weightLines(servers: readonly ServerSpec[]): Record<string, string | number> {
+  const grouped = servers.filter((s) => s.group !== undefined);
+  if (grouped.length === 0) return {};
+  return { 'group.1': grouped.map((s) => s.id).join(':'), ...Object.fromEntries(grouped.map((s) => [`weight.${s.id}`, s.weight ?? 1])) };
 }
 
 export class MixedEnsemble {
@@ -53,6 +62,7 @@ export class MixedEnsemble {
     const servers = (await loopbackServers(count)).map((spec, i) => ({
       ...spec,
       role: /[AO]/.test(options.servers[i]) ? ('observer' as const) : ('participant' as const),
+      ...(options.weights === undefined ? {} : { group: 1, weight: options.weights[i] }),
     }));
     return new MixedEnsemble(options, servers, await freePorts(count));
   }
@@ -72,7 +82,7 @@ export class MixedEnsemble {
       dir,
       clientPort: this.#clientPorts[id - 1],
       servers: this.#servers,
-      config: { ...LIMITS, ...apache?.config },
+      config: { ...LIMITS, ...weightLines(this.#servers), ...apache?.config },
       properties: {
         'zookeeper.DigestAuthenticationProvider.superDigest': SUPER_DIGEST,
         'zookeeper.extendedTypesEnabled': 'true',
