@@ -25,6 +25,8 @@ export interface MoveOptions {
   readonly clients?: number;
   /** Lines of every zoo.cfg beside the usual ones. */
   readonly config?: Readonly<Record<string, string | number>>;
+  /** The clients stand still (SIGSTOP) while a server goes, and must find out later what they have missed. The gaps then say nothing. @default false */
+  readonly asleep?: boolean;
   /** Arguments for Node that run zab-ensemble. @default the sources */
   readonly command?: readonly string[];
   /** Hears what happens, a line each time. */
@@ -68,6 +70,7 @@ export async function rollingMove(options: MoveOptions): Promise<MoveReport> {
 
 class RollingMove {
   readonly #order: Order;
+  readonly #asleep: boolean;
   readonly #say: (line: string) => void;
   readonly #folder = mkdtempSync(join(tmpdir(), 'zab-move-'));
   readonly #seats: readonly Seat[];
@@ -76,8 +79,12 @@ class RollingMove {
   readonly #steps: MoveStep[] = [];
   #control: Session | undefined;
 
-  constructor({ order, clients = 3, config = {}, command = COMMAND, say = () => {} }: MoveOptions, ports: readonly number[]) {
+  constructor(
+    { order, clients = 3, config = {}, asleep = false, command = COMMAND, say = () => {} }: MoveOptions,
+    ports: readonly number[],
+  ) {
     this.#order = order;
+    this.#asleep = asleep;
     this.#say = say;
     const servers = [1, 2, 3].map((id) => ({ id, host: '127.0.0.1', quorumPort: ports[id - 1], electionPort: ports[id + 2] }));
     // All that the servers must agree on stands in the file: zab-ensemble sees no properties of a Java machine.
@@ -174,10 +181,11 @@ class RollingMove {
     await this.#crowd.arm(during);
     await this.#crowd.arm(after);
     for (const kind of CLIENT_KINDS) this.#crowd.gaps.take(kind);
+    if (this.#asleep) this.#crowd.signal('SIGSTOP');
     const times = [monotonicNow()];
     await seat.stop('SIGTERM');
     times.push(monotonicNow());
-    const signalled = this.#signal(during);
+    const signalled = this.#signal(during).then(() => this.#asleep && this.#crowd.signal('SIGCONT'));
     await seat.start(to);
     await eventually(`server ${seat.id} serves`, async () => (await this.#modeOf(seat)) !== undefined, 60_000);
     times.push(monotonicNow());
@@ -212,14 +220,14 @@ class RollingMove {
 
   async #told(path: string): Promise<void> {
     await eventually('', () => this.#crowd.untold(path).length === 0, 30_000).catch(() => {
-      throw new Error(`watches for ${path} did not tell: ${this.#crowd.untold(path)}`);
+      throw new Error([`watches for ${path} did not tell: ${this.#crowd.untold(path)}`, ...this.#ledger.bad].join('\n'));
     });
   }
 
   /** Waits until every client has had a write acknowledged after `time`. */
   async #progress(time: number): Promise<void> {
     await eventually('', () => this.#crowd.waiting(time).length === 0, 60_000).catch(() => {
-      throw new Error(`clients that do not get on: ${this.#crowd.waiting(time)}`);
+      throw new Error([`clients that do not get on: ${this.#crowd.waiting(time)}`, ...this.#ledger.bad].join('\n'));
     });
   }
 

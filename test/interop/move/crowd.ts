@@ -35,6 +35,7 @@ export type ClientHandlers = {
 export const monotonicNow = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 interface ClientProcess {
+  readonly pid: number;
   call<K extends keyof ClientHandlers>(name: K, argument?: Parameters<ClientHandlers[K]>[0]): Promise<void>;
   kill(): Promise<void>;
 }
@@ -42,7 +43,7 @@ interface ClientProcess {
 function ourClients(take: (note: MoveNote) => void): ClientProcess {
   const child = new Child<ClientHandlers>('clients of ours', new URL('./our-clients.ts', import.meta.url), ['--import', 'tsx']);
   child.onNote = (note) => take(note as MoveNote);
-  return { call: (name, argument) => child.call(name, argument as never), kill: () => child.kill() };
+  return { pid: child.pid, call: (name, argument) => child.call(name, argument as never), kill: () => child.kill() };
 }
 
 /** The same over standard input and output. */
@@ -67,6 +68,10 @@ class KazooClients implements ClientProcess {
     this.#process.on('exit', (code, signal) => {
       for (const { reject } of this.#waiting.values()) reject(new Error(`the clients of kazoo have ended (${signal ?? code})`));
     });
+  }
+
+  get pid(): number {
+    return this.#process.pid as number;
   }
 
   call(name: string, argument: unknown = null): Promise<void> {
@@ -188,6 +193,10 @@ export class Crowd {
   /** Every client watches `path` from now on. */
   async arm(path: string): Promise<void> {
     await within(`all clients watch ${path}`, Promise.all(this.#processes.map((process) => process.call('arm', path))), 60_000);
+  }
+
+  signal(s: NodeJS.Signals): void {
+    for (const { pid } of this.#processes) process.kill(pid, s);
   }
 
   /** Clients whose watch has not told of `path`. */

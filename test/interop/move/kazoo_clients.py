@@ -41,6 +41,7 @@ class Load(threading.Thread):
         # Found out before the next write to the counter.
         self.version = None
         self.ephemerals = []
+        self.session_id = None
         self.going = threading.Event()
         self.idle = threading.Event()
         self.ended = False
@@ -52,7 +53,8 @@ class Load(threading.Thread):
         self.zk.start(30)
         path = "/eph/fixed-" + self.label
         self.zk.create(path, b"fixed", ephemeral=True)
-        tell(self.label, kind="session", id=str(self.zk.client_id[0]), path=path)
+        self.session_id = self.zk.client_id[0]
+        tell(self.label, kind="session", id=str(self.session_id), path=path)
         self.going.set()
         self.start()
 
@@ -100,7 +102,7 @@ class Load(threading.Thread):
                 time.sleep(0.1)
             except ConnectionLoss:
                 self.version = None
-            except KazooException as error:
+            except Exception as error:
                 tell(self.label, kind="bad", what="%s: %r" % (self.label, error))
                 self.version = None
 
@@ -176,7 +178,7 @@ class Load(threading.Thread):
             self.zk.delete(self.ephemerals.pop(0))
             return
         stat = self.zk.create(path, b"", ephemeral=True, include_data=True)[1]
-        if stat.ephemeralOwner != self.zk.client_id[0]:
+        if stat.ephemeralOwner != self.session_id:
             tell(self.label, kind="bad", what="%s belongs to 0x%x" % (path, stat.ephemeralOwner))
         self.ephemerals.append(path)
 
