@@ -132,16 +132,16 @@ export class RawClient {
 
   /** Sends the first frame; the answer, or 'closed' when the connection ends without one. */
   hello(wanted: Partial<ConnectRequest> = {}): Promise<ConnectResponse | 'closed'> {
-    return this.helloBytes(bytesOf((w) => encodeConnectRequest(w, { ...NEW_SESSION, ...wanted })));
+    return this.helloAs(frameOf(bytesOf((w) => encodeConnectRequest(w, { ...NEW_SESSION, ...wanted }))));
   }
 
-  /** Sends `payload` as the first frame. */
-  helloBytes(payload: Uint8Array): Promise<ConnectResponse | 'closed'> {
+  /** Sends `bytes` as the first frame, its length included. */
+  helloAs(bytes: Uint8Array): Promise<ConnectResponse | 'closed'> {
     const answer = new Promise<ConnectResponse | 'closed'>((resolve) => {
       if (this.isClosed) return resolve('closed');
       this.#hello = resolve;
     });
-    this.write(frameOf(payload));
+    this.write(bytes);
     return patient('the first frame', answer);
   }
 
@@ -152,9 +152,9 @@ export class RawClient {
     return outcome;
   }
 
-  /** Sends any operation with any body. What is sent in one turn of the event loop leaves in one write. */
-  send(op: number, body: Uint8Array, xid = this.nextXid()): Promise<RawReply | 'closed'> {
-    const answer = this.expect(xid);
+  /** Sends any operation with any body. What is sent in one turn of the event loop leaves in one write. The reply has the number of the request, or `answeredAs`. */
+  send(op: number, body: Uint8Array, xid = this.nextXid(), answeredAs = xid): Promise<RawReply | 'closed'> {
+    const answer = this.expect(answeredAs);
     this.write(frameOf(requestOf(xid, op, body)));
     return patient(`the answer to operation ${op} (xid ${xid})`, answer);
   }
