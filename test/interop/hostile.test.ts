@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Case, type Expected, fatalCases, requestCases } from '../port/hostile/cases.ts';
+import { handshakes, outcomeOf } from '../port/hostile/handshakes.ts';
 import { Foe } from '../port/hostile/play.ts';
 import { apacheTarget, type Running } from './differential/servers.ts';
+import { RawClient } from './raw.ts';
 
 /*
  * The rules that hostile requests are judged by (test/port/hostile/rules.ts), held against Apache ZooKeeper 3.8.0: it must answer by them, but where it breaks. Left out is what would take too long
@@ -85,3 +87,10 @@ test('Apache ZooKeeper answers hostile requests by the same rules, but where it 
   // A break that is not met any more is none.
   expect(BREAKS.filter((one) => !broken.has(one)).map(({ what }) => what)).toEqual([]);
 }, 300_000);
+
+test('Apache ZooKeeper takes first frames as ours do', async () => {
+  const [port] = apache.target.ports;
+  const victim = await RawClient.connect(port, { timeout: 600_000 });
+  for (const handshake of handshakes(victim)) expect(await outcomeOf(port, handshake), handshake.name).toBe(handshake.expected);
+  await victim.drop();
+});

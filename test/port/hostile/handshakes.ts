@@ -1,6 +1,6 @@
 import Long from 'long';
 import { type ConnectRequest, encodeConnectRequest } from '../../../src/wire/client-connect.ts';
-import { bytesOf, frameOf } from '../../interop/raw.ts';
+import { bytesOf, frameOf, RawClient } from '../../interop/raw.ts';
 
 export interface Handshake {
   readonly name: string;
@@ -34,6 +34,17 @@ const passwordLength = (length: number): Uint8Array => {
 const concat = (...parts: readonly Uint8Array[]): Uint8Array => Buffer.concat(parts);
 
 const random = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (Math.imul(i + 1, 2654435761) >>> 13) & 0xff);
+
+/** What a server makes of one. */
+export async function outcomeOf(port: number, { bytes }: Handshake): Promise<Handshake['expected'] | 'mute'> {
+  const client = await RawClient.dial(port);
+  const response = await client.helloAs(bytes);
+  const outcome = response === 'closed' ? response : response.timeout === 0 ? 'refused' : 'session';
+  // A session works, and all else is the end.
+  const pong = outcome === 'session' ? await client.ping() : await client.closed;
+  await client.drop();
+  return pong === 'closed' ? 'mute' : outcome;
+}
 
 /** First frames, and what is none. `victim` is a session of somebody else. */
 export function handshakes(victim: { readonly sessionId: Long; readonly password: Uint8Array }): Handshake[] {
