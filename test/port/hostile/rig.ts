@@ -55,6 +55,8 @@ export class Bystander {
     this.#path = path;
     this.#foesAnswers = foesAnswers;
     this.#done = this.#work();
+    // `stop` tells of it.
+    this.#done.catch(() => {});
   }
 
   async #work(): Promise<void> {
