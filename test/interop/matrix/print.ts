@@ -72,5 +72,5 @@ function cell(
 /** What the library has no means for, as its driver says. */
 function unsupported(steps: readonly Step[]): string {
   const what = steps.flatMap(({ answer }) => /^\{"unsupported":"(.*)"\}$/.exec(answer)?.[1] ?? []);
-  return [...new Set(what)].join(', ');
+  return what.length === 0 ? '' : `${what.length} steps: ${[...new Set(what)].join(', ')}`;
 }

@@ -126,7 +126,7 @@ const withStat = (stat) => ({ stat: showStat(stat) });
 
 function create(session, path, data, acl, mode, ttl) {
   // The library makes no other ACLs.
-  if (acl !== OPEN || !canHold(data)) return { unsupported: 'null and long data, other ACLs' };
+  if (acl !== OPEN || !canHold(data)) return { unsupported: 'null or long data or other ACLs' };
   const show = (made) => ({ path: made });
   if (ttl === undefined || ttl === '') return session.call('create', (c, done) => c.a_create(path, dataOf(data), Number(mode), done), show);
   return session.call('create', (c, done) => c.a_createTtl(path, dataOf(data), Number(mode), Number(ttl), done), show);
@@ -152,7 +152,7 @@ const verbs = {
     read(s, 'getChildren2', path, label, 'a_get_children2', 'aw_get_children2', (children, stat) => ({ children, stat: showStat(stat) })),
   setData: (s, path, data, version) =>
     !canHold(data)
-      ? { unsupported: 'null and long data' }
+      ? { unsupported: 'null or long data' }
       : s.call('setData', (c, done) => c.a_set(path, dataOf(data), Number(version), done), withStat),
   setAcl: (s, path, acl, version) => s.call('setAcl', (c, done) => c.a_set_acl(path, Number(version), aclOf(acl), done), nothing),
   sync: (s, path) => s.call('sync', (c, done) => c.a_sync(path, done), nothing),
