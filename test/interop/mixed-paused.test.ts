@@ -4,7 +4,7 @@ import type { Member } from './members.ts';
 import { MixedEnsemble } from './mixed.ts';
 
 /*
- * One of our replicas stands still for longer than syncLimit, in the middle of its turn and with full socket buffers, and goes on as if nothing had happened. Nothing that was
+ * A server stands still for longer than syncLimit, in the middle of its turn and with full socket buffers, and goes on as if nothing had happened. Nothing that was
  * acknowledged may be lost, whoever leads and whoever dies meanwhile.
  */
 
@@ -40,16 +40,35 @@ async function pauseOne(running: MixedEnsemble, victim: Member, killLeader: bool
   }
 }
 
-test.each(['aoa', 'oao'])('%s: ours is paused', { timeout: 240_000 }, async (servers) => {
+async function underLoad(servers: string): Promise<MixedEnsemble> {
   const limits = { tickTime: 500, syncLimit: 4 };
   ensemble = await MixedEnsemble.make({ servers, ours: limits, apache: { config: limits } });
-  const { ours, ledger } = ensemble;
   await ensemble.startAll();
   await ensemble.startClients(2);
-  for (let round = 0; round < 6; round++) await pauseOne(ensemble, ours[round % ours.length], round % 3 === 2);
-  await ensemble.settled();
-  await ensemble.progress(200);
-  await ensemble.endClients();
-  ledger.verify(await ensemble.equalTrees());
-  expect(ledger.acks).toBeGreaterThan(6 * 600);
+  return ensemble;
+}
+
+/** Nothing is lost, and nothing has come back that nobody committed. */
+async function allIsWell(running: MixedEnsemble): Promise<void> {
+  const { ledger } = running;
+  await running.settled();
+  await running.progress(200);
+  await running.endClients();
+  ledger.verify(await running.equalTrees());
+  expect(ledger.acks).toBeGreaterThan(2000);
+}
+
+test.each(['aoa', 'oao'])('%s: ours is paused', { timeout: 240_000 }, async (servers) => {
+  const running = await underLoad(servers);
+  const { ours } = running;
+  for (let round = 0; round < 6; round++) await pauseOne(running, ours[round % ours.length], round % 3 === 2);
+  await allIsWell(running);
+});
+
+// Nobody is killed here: what Apache's acknowledged and then forgets is on the disks of the others, and must come back from there.
+test('ooa: Apache’s is paused', { timeout: 240_000 }, async () => {
+  const running = await underLoad('ooa');
+  const [apache] = running.apaches;
+  for (let round = 0; round < 4; round++) await pauseOne(running, apache, false);
+  await allIsWell(running);
 });
