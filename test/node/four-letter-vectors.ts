@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import Long from 'long';
 import { parseZxidHex } from '../../src/model/zxid.ts';
-import type { DiskUsage } from '../../src/seams/storage.ts';
 import type { ConnectionView, PortView, ServerMode, SessionsView, SettingsView, Sizes } from '../../src/node/port/port-view.ts';
+import type { DiskUsage } from '../../src/seams/storage.ts';
 
 /** What Apache ZooKeeper's servers have answered, by word. */
 export function answersOf(file: string): Map<string, string> {
