@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -72,7 +73,8 @@ class RollingMove {
   readonly #order: Order;
   readonly #asleep: boolean;
   readonly #say: (line: string) => void;
-  readonly #folder = mkdtempSync(join(tmpdir(), 'zab-move-'));
+  /** The servers make it when they start. */
+  readonly #folder = join(tmpdir(), `zab-move-${randomUUID()}`);
   readonly #seats: readonly Seat[];
   readonly #ledger = new Ledger();
   readonly #crowd: Crowd;
