@@ -2,6 +2,7 @@ import { afterEach, expect, it } from 'vitest';
 import { octetsFromText } from '../../src/util/bytes.ts';
 import { eventually } from '../ensemble/client.ts';
 import { bodyOf, type RawClient } from '../interop/raw.ts';
+import { HostileRig } from './hostile/rig.ts';
 import { ok, PortRig } from './rig.ts';
 
 /* Small requests that ask for a lot: what a server does for one client is bounded, and nobody else notices. */
@@ -46,7 +47,7 @@ it('answers to reads that were sent behind a write pile up only so far', async (
 });
 
 it('nobody proves more identities than travel with a request', async () => {
-  rig = await PortRig.start({ voters: 3, maxSessionTimeout: 60_000 });
+  rig = await HostileRig.create();
   const { leader, others } = await rig.roles();
   for (const { id } of [leader, ...others]) {
     const client = await rig.client(id);
@@ -64,7 +65,7 @@ it('nobody proves more identities than travel with a request', async () => {
 });
 
 it('no list grows by identities beyond what a transaction may be', async () => {
-  rig = await PortRig.start({ voters: 3, maxSessionTimeout: 60_000 });
+  rig = await HostileRig.create();
   const { leader, others } = await rig.roles();
   const epoch = leader.epoch;
   for (const { id } of [leader, ...others]) {

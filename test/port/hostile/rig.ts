@@ -1,17 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileStorage, type Storage } from '../../../src/index.ts';
+import { loopbackServers } from '../../../examples/support/ports.ts';
+import { fileStorage, type Storage, type Transport, tcpTransport } from '../../../src/index.ts';
 import { contents } from '../../ensemble/client.ts';
 import type { RawClient } from '../../interop/raw.ts';
 import { freePort, ok, PortRig } from '../rig.ts';
 
-/** Three servers on data directories, with client ports and digests, and a well-behaved client at each. */
+/** Three servers over TCP and on data directories, with client ports and digests. */
 export class HostileRig extends PortRig {
   #dir = '';
 
   static async create(): Promise<HostileRig> {
-    const rig = new HostileRig({ voters: 3, tickTime: 200, maxSessionTimeout: 600_000, maxClientCnxns: 0, digest: true });
+    const servers = await loopbackServers(3);
+    const rig = new HostileRig({ voters: 3, servers, tickTime: 200, maxSessionTimeout: 600_000, maxClientCnxns: 0, digest: true });
     rig.#dir = await mkdtemp(join(tmpdir(), 'zab-hostile-'));
     for (const { id } of rig.servers) rig.ports.set(id, await freePort());
     await rig.startAll();
@@ -20,6 +22,10 @@ export class HostileRig extends PortRig {
 
   protected override newStorage(id: number): Storage {
     return fileStorage({ dataDir: join(this.#dir, String(id)) });
+  }
+
+  protected override newTransport(): Transport {
+    return tcpTransport();
   }
 
   /** Stops every server and starts it again from what is in its directory; the trees before and after. */
