@@ -1,4 +1,6 @@
+import Long from 'long';
 import { afterEach, expect, it } from 'vitest';
+import { sessionPassword } from '../../src/node/session-id.ts';
 import { octetsFromText } from '../../src/util/bytes.ts';
 import { eventually } from '../ensemble/client.ts';
 import type { RawClient } from '../interop/raw.ts';
@@ -46,6 +48,11 @@ it('serves reads without a quorum to those who ask for it, and nothing else', as
   // The session that was there before the quorum was lost goes on, and one that asks for more than reads is sent away.
   const again = await readOnlyClient(1, { sessionId: before.sessionId, password: before.password });
   expect(again.sessionId).toEqual(before.sessionId);
+  // It can't know of sessions that others have opened since. Whoever comes with one must not take that for the word that it has expired.
+  const newer = Long.fromNumber(0x1234, true);
+  const stranger = await rig.dial(1);
+  const refusal = await stranger.hello({ readOnly: true, sessionId: newer, password: sessionPassword(newer) });
+  expect(refusal).toMatchObject({ timeout: 0, readOnly: true });
   const writer = await rig.dial(1);
   expect(await writer.hello({ readOnly: false })).toBe('closed');
   const old = await rig.dial(1);

@@ -229,10 +229,11 @@ export class Connection implements SocketHandler {
     this.resume();
   }
 
-  /** There is no such session. */
+  /** There is no such session; or none that a server without a quorum knows, which its client must be able to tell. */
   refuse(): void {
     if (this.#state !== 'opening') return;
-    this.#respond({ protocolVersion: 0, timeout: 0, sessionId: Long.UZERO, password: NO_PASSWORD, readOnly: false });
+    const { readOnly } = this.#host;
+    this.#respond({ protocolVersion: 0, timeout: 0, sessionId: Long.UZERO, password: NO_PASSWORD, readOnly });
     this.finish();
   }
 
