@@ -11,7 +11,6 @@ afterAll(() => Promise.all(servers.map((server) => server.stop())));
 
 test('Apache ZooKeeper does not differ from itself', async () => {
   const [a, b] = servers;
-  const report = await differentialRun({ seed: 1, operations: 60_000, reference: a.target, other: b.target });
-  console.log(report);
+  const report = await differentialRun({ seed: 1, operations: 20_000, reference: a.target, other: b.target });
   expect(report.known.size).toBe(0);
 });
