@@ -305,7 +305,7 @@ export interface Session extends EventEmitter<SessionEvents>, AsyncDisposable {
   /** Resolves when this replica has everything that was committed when the call was made; `path` is only echoed. */
   sync(path?: string, options?: CallOptions): Promise<void>;
 
-  /** Adds an identity to the session's; `credential` is `user:password` for digest. Rejects with AUTH_FAILED for other schemes. */
+  /** Adds an identity to the session's; `credential` is `user:password` for digest. Rejects with AUTH_FAILED for other schemes, and for more than 100 identities or 10,000 characters in all. */
   addAuth(scheme: string, credential: string | Uint8Array): Promise<void>;
   whoAmI(): Promise<Id[]>;
 
