@@ -59,7 +59,7 @@ export class Load {
   async close(): Promise<void> {
     this.#stopped = true;
     await this.#running;
-    await this.#session?.close().catch(() => {});
+    if (this.#session !== undefined) await closed(this.#session);
   }
 
   async #run(): Promise<void> {
@@ -86,10 +86,9 @@ export class Load {
     this.#session = undefined;
     this.#ephemerals.length = 0;
     try {
-      const opened = await this.#open();
-      await opened.addAuth('digest', `${this.#name}:${PASSWORD}`);
-      this.#session = opened;
+      this.#session = await this.#open();
       this.#counter = undefined;
+      await this.#session.addAuth('digest', `${this.#name}:${PASSWORD}`);
     } catch (error) {
       if (!(error instanceof ZabError)) throw error;
     }
@@ -272,5 +271,12 @@ export class Load {
     // The last that a session sees may be its own end; one that is answered once more has not ended.
     await session.sync();
     this.#tell({ kind: 'bad', what: `${path} is gone while its session 0x${session.id.toString(16)} lives` });
+  }
+}
+
+/** A session that has just lost its server can't be closed, and would live on: it is tried until it can be, or has expired. */
+async function closed(session: Session): Promise<void> {
+  while (session.state === 'connected' || session.state === 'suspended') {
+    await session.close().catch(() => new Promise((resolve) => setTimeout(resolve, 10)));
   }
 }
