@@ -273,4 +273,12 @@ export const protocolMutants: readonly Mutant[] = [
     seeds: 175,
     from: 54,
   },
+  {
+    name: 'a commit overtakes the answer to a sync',
+    why: 'a server of ZooKeeper takes the answers to what it forwards in the order in which it has forwarded it',
+    file: 'src/zab/learner-handle.ts',
+    find: 'lastProposed !== undefined && compareZxid(zxidOf(message), lastProposed) > 0',
+    replace: 'lastProposed !== undefined && compareZxid(zxidOf(message), lastProposed) > 1',
+    seeds: 35,
+  },
 ];

@@ -1,13 +1,14 @@
 import Long from 'long';
 import { Op } from '../../src/model/codes.ts';
 import type { Txn, TxnBody } from '../../src/model/records.ts';
+import { ZXID_NONE } from '../../src/model/zxid.ts';
 import type { Probe } from '../../src/testing/probe.ts';
 import { ZnodeTree } from '../../src/tree/tree.ts';
 import { octetsFromText } from '../../src/util/bytes.ts';
 import { JuteWriter } from '../../src/wire/jute.ts';
 import { encodeTxn } from '../../src/wire/txn.ts';
 import { LogEntry } from '../../src/zab/entry.ts';
-import type { QuorumMessage } from '../../src/zab/messages.ts';
+import { Packet, type QuorumMessage } from '../../src/zab/messages.ts';
 import type { Outbox, PersistOp } from '../../src/zab/outbox.ts';
 import type { Cluster } from '../zab/cluster.ts';
 import type { End, Sequence, Server } from '../zab/server.ts';
@@ -166,6 +167,10 @@ class Adapter {
   }
 
   #message(message: QuorumMessage): QuorumMessage {
+    if (message.type === Packet.REQUEST) {
+      const { clientId } = txnFor(ZXID_NONE, message.request.cxid).header;
+      return { ...message, request: { ...message.request, sessionId: clientId } };
+    }
     return 'entry' in message ? { ...message, entry: this.#entry(message.entry) } : message;
   }
 

@@ -4,6 +4,7 @@ import type { LogEntry } from '../../zab/entry.ts';
 import { QuorumRules } from '../../zab/quorum.ts';
 import { Panel } from '../panel.ts';
 import { Acks } from './acks.ts';
+import { Answers } from './answers.ts';
 import { Commits } from './commits.ts';
 import { Deliveries } from './deliveries.ts';
 import { Digests } from './digests.ts';
@@ -29,6 +30,7 @@ export class Checks extends Panel {
       deliveries,
       new Commits(ledger, deliveries, quorum),
       new Acks(ledger, epochs),
+      new Answers(ledger),
       new Leadership(ledger, quorum),
       new Digests(ledger, deliveries),
       new Sessions(ledger, deliveries),
