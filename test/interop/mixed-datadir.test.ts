@@ -13,10 +13,12 @@ import { dump } from './trees.ts';
 
 let ensemble: MixedEnsemble | undefined;
 const loose: Member[] = [];
+const folders: string[] = [];
 afterEach(async () => {
   await ensemble?.end();
   ensemble = undefined;
   await Promise.all(loose.splice(0).map((m) => m.kill()));
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
 const files = ({ dataDir }: Member): string[] => readdirSync(join(dataDir, 'version-2'));
@@ -96,7 +98,9 @@ async function treeOf(server: Member): Promise<Map<string, string>> {
 }
 
 /** A server of each kind without others, on one data directory. */
-async function alone(dir: string, compression: string): Promise<{ apache: ApacheMember; ours: OurMember }> {
+async function alone(compression: string): Promise<{ apache: ApacheMember; ours: OurMember }> {
+  const dir = mkdtempSync(join(tmpdir(), 'zab-alone-'));
+  folders.push(dir);
   const [clientPort, quorumPort, electionPort] = await freePorts(3);
   const properties = {
     'zookeeper.snapshot.compression.method': compression,
@@ -120,8 +124,7 @@ async function create(server: Member, prefix: string): Promise<void> {
 }
 
 test('a server on its own, with snapshots compressed by gzip', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'zab-alone-'));
-  const { apache, ours } = await alone(dir, 'gz');
+  const { apache, ours } = await alone('gz');
   let tree = new Map<string, string>();
   for (const [round, server] of [apache, ours, apache, ours].entries()) {
     await server.start();
@@ -132,12 +135,10 @@ test('a server on its own, with snapshots compressed by gzip', async () => {
     await server.kill();
   }
   expect(files(apache).some((name) => /^snapshot\..*\.gz$/.test(name))).toBe(true);
-  rmSync(dir, { recursive: true });
 });
 
 test('snapshots compressed by snappy are not read: all must be in the log, or it is refused', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'zab-alone-'));
-  const { apache, ours } = await alone(dir, 'snappy');
+  const { apache, ours } = await alone('snappy');
   await apache.start();
   await create(apache, '/first');
   const tree = await treeOf(apache);
@@ -150,5 +151,4 @@ test('snapshots compressed by snappy are not read: all must be in the log, or it
   await ours.start();
   await eventually('it has refused', () => /FATAL/.test(ours.log()));
   expect(ours.log()).toMatch(/FATAL.*snapshot\.\w+\.snappy/);
-  rmSync(dir, { recursive: true });
 });
