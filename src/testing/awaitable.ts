@@ -1,6 +1,7 @@
 import { EventEmitter } from 'eventemitter3';
 import type { Kernel } from './kernel.ts';
 import type { Machine } from './machine.ts';
+import { whoIs } from './trace.ts';
 
 /** The process whose node or session was asked has died, so nobody will ever answer. What became of a write is unknown, as with any lost connection. */
 export class ProcessDied extends Error {
@@ -8,8 +9,9 @@ export class ProcessDied extends Error {
   readonly code = 'PROCESS_DIED';
   readonly outcome = 'unknown';
 
+  /** @param server its id, or that of a client */
   constructor(readonly server: number) {
-    super(`the process of server ${server} died before it could answer; the outcome is unknown`);
+    super(`the process of ${whoIs(server)} died before it could answer; the outcome is unknown`);
   }
 }
 

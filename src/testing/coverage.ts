@@ -6,6 +6,7 @@ import type { Recovered } from '../seams/storage.ts';
 import { Packet, type QuorumMessage } from '../zab/messages.ts';
 import { opName, packetName } from './describe.ts';
 import { Blind, type Deed } from './probe.ts';
+import { WIRE_DEEDS } from './wire-deeds.ts';
 
 const LEADER_GETS = ['FOLLOWERINFO', 'OBSERVERINFO', 'ACKEPOCH', 'ACK', 'PING', 'REQUEST', 'REVALIDATE'] as const;
 const LEARNER_GETS = [
@@ -64,6 +65,9 @@ export const TRANSITIONS: readonly string[] = [
   'tree replaced while serving before',
   'first transaction of an epoch',
   ...TRANSACTIONS.map((op) => `applied ${op}`),
+  'REVALIDATE: the session lives',
+  'REVALIDATE: the session is over',
+  ...WIRE_DEEDS,
 ];
 
 /** Counts how often each transition of the protocol was reached. */
@@ -94,6 +98,7 @@ export class Coverage extends Blind {
     const toLearner = isForLearner(message);
     this.count(`${toLearner ? 'learner' : 'leader'} gets ${name}`);
     if (!toLearner) return;
+    if (message.type === Packet.REVALIDATE) this.count(`REVALIDATE: the session ${message.valid ? 'lives' : 'is over'}`);
     if (message.type === Packet.LEADERINFO) this.#synchronising.add(to);
     else if (message.type === Packet.UPTODATE) this.#synchronising.delete(to);
     else if (this.#synchronising.has(to) && (message.type === Packet.PROPOSAL || message.type === Packet.COMMIT))

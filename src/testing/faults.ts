@@ -1,4 +1,5 @@
 import type { Chance } from './chance.ts';
+import { FIRST_CLIENT, whoIs } from './trace.ts';
 
 /**
  * The faults that can be drawn:
@@ -38,12 +39,31 @@ export const FAULT_KINDS = [
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
+/** Those that can hit a client as well. */
+const CLIENT_KINDS: readonly FaultKind[] = [
+  'crash',
+  'powerLoss',
+  'pause',
+  'partition',
+  'oneWay',
+  'isolate',
+  'reset',
+  'loss',
+  'slowLink',
+  'slowReader',
+  'clockJump',
+  'clockDrift',
+];
+
 /** One fault to come: plain data, so that a plan can be kept, thinned out and used again. */
 export interface Fault {
   /** Simulated ms since the plan's beginning. */
   readonly at: number;
   readonly kind: FaultKind;
-  /** Whom it hits: the server, or one side of a partition, or the two ends of a link; 0 is whoever leads in that moment. */
+  /**
+   * Whom it hits: the server, or one side of a partition, or the two ends of a link; 0 is whoever leads in that moment, -1 is the first client that there is then, -2 the second, and so on around. The other side of a
+   * partition are the servers that are not named.
+   */
   readonly servers: readonly number[];
   /** How long it lasts, or the process stays down, ms. @default 1000 */
   readonly ms?: number;
@@ -61,6 +81,7 @@ export interface Fault {
    * - crashAtStep: `before`, `torn` or `after`, then `process` or `power`; @default 'before process'
    * - diskError: `EIO` or `ENOSPC`; @default 'EIO'
    * - crashAll: `process` or `power`; @default 'process'
+   * - oneWay: `from` holds up what those named send, `to` what they are sent; @default 'from'
    */
   readonly how?: string;
 }
@@ -83,6 +104,7 @@ const WAYS: Partial<Record<FaultKind, readonly string[]>> = {
   crashAtStep: ['before', 'torn', 'after'].flatMap((when) => [`${when} process`, `${when} power`]),
   diskError: ['EIO', 'ENOSPC'],
   crashAll: ['process', 'power'],
+  oneWay: ['from', 'to'],
 };
 
 /** Fills in what a plan has left open. Throws a RangeError for a fault that cannot be. */
@@ -93,8 +115,10 @@ export function wholeFault(fault: Fault, servers: readonly number[]): WholeFault
   };
   if (!FAULT_KINDS.includes(kind)) refuse(`there is no such kind, only ${FAULT_KINDS.join(', ')}`);
   if (!(at >= 0 && ms >= 0)) refuse('at and ms must be 0 or more');
-  if (fault.servers.length === 0 || fault.servers.some((id) => id !== 0 && !servers.includes(id)))
-    refuse(`servers must name some of ${servers}, or 0 for the leader`);
+  const isMachine = (id: number): boolean => id === 0 || servers.includes(id) || (Number.isSafeInteger(id) && id < 0);
+  if (fault.servers.length === 0 || !fault.servers.every(isMachine))
+    refuse(`servers must name some of ${servers}, or 0 for the leader, or a client by a negative number`);
+  if (fault.servers.some((id) => id < 0) && !CLIENT_KINDS.includes(kind)) refuse(`a client can only be hit by ${CLIENT_KINDS.join(', ')}`);
   if (WAYS[kind] !== undefined && !WAYS[kind].includes(how)) refuse(`how must be one of ${WAYS[kind].join(', ')}`);
   return { at, kind, servers: fault.servers, ms, amount, how };
 }
@@ -107,14 +131,40 @@ export interface FaultMix {
   readonly density?: number;
   /** The longest that one fault lasts, ms. @default 5000 */
   readonly longest?: number;
+  /** So many faults more hit clients if there are any, as a part of `density`. @default 0.5 */
+  readonly clients?: number;
 }
 
-/** Draws the faults of `duration` ms, in the order of time. */
-export function drawFaults(chance: Chance, servers: readonly number[], duration: number, mix: FaultMix = {}): WholeFault[] {
+/** Draws the faults of `duration` ms, in the order of time, for an ensemble with so many clients. */
+export function drawFaults(chance: Chance, servers: readonly number[], duration: number, mix: FaultMix = {}, clients = 0): WholeFault[] {
   const { kinds = FAULT_KINDS, density = 5, longest = 5000 } = mix;
   const count = Math.round((duration * density) / 10_000);
   const faults = Array.from({ length: count }, () => drawOne(chance, servers, duration, kinds, longest));
+  const forClients = kinds.filter((kind) => CLIENT_KINDS.includes(kind));
+  if (clients > 0 && forClients.length > 0) {
+    const more = chance.fork('clients');
+    for (let i = Math.round(count * (mix.clients ?? 0.5)); i > 0; i--) {
+      const fault = drawOne(more, servers, duration, forClients, longest);
+      faults.push({ ...fault, ...aimAtClient(more, fault, -more.between(1, clients), servers) });
+    }
+  }
   return faults.sort((a, b) => a.at - b.at);
+}
+
+/** Makes a client the target of a fault: alone, or at the end of a link, or with some servers on its side. */
+function aimAtClient(chance: Chance, { kind }: WholeFault, client: number, servers: readonly number[]): Partial<WholeFault> {
+  switch (kind) {
+    case 'reset':
+    case 'loss':
+    case 'slowLink':
+      return { servers: [client, chance.pick(servers)] };
+    case 'partition':
+      return { servers: [client, ...chance.shuffle(servers).slice(0, chance.below(servers.length))] };
+    case 'oneWay':
+      return { servers: [client], how: chance.pick(['from', 'to']) };
+    default:
+      return { servers: [client] };
+  }
 }
 
 function drawOne(chance: Chance, servers: readonly number[], duration: number, kinds: readonly FaultKind[], longest: number): WholeFault {
@@ -165,6 +215,8 @@ function drawDetail(chance: Chance, kind: FaultKind): { amount: number; how: str
       return { amount: chance.pick([5, 50, 300]), how: '' };
     case 'loss':
       return { amount: chance.between(1, 30), how: '' };
+    case 'oneWay':
+      return { amount: 0, how: 'from' };
     default:
       return { amount: 0, how: '' };
   }
@@ -173,5 +225,6 @@ function drawDetail(chance: Chance, kind: FaultKind): { amount: number; how: str
 /** A fault in a few words. */
 export function describeFault({ at, kind, servers, ms, amount, how }: WholeFault): string {
   const more = [how, amount === 0 ? '' : String(amount)].filter((text) => text !== '').join(' ');
-  return `${(at / 1000).toFixed(3)} s: ${kind} ${servers.join(',')} for ${ms} ms${more === '' ? '' : ` (${more})`}`;
+  const whom = servers.map((id) => (id < 0 ? `client ${-id}` : id >= FIRST_CLIENT ? whoIs(id) : id)).join(',');
+  return `${(at / 1000).toFixed(3)} s: ${kind} ${whom} for ${ms} ms${more === '' ? '' : ` (${more})`}`;
 }

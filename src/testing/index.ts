@@ -5,7 +5,7 @@
 // An ensemble in simulated time.
 export { ProcessDied } from './awaitable.ts';
 export type { Chance } from './chance.ts';
-export type { ClientOptions, SimClient } from './client.ts';
+export type { ClientOptions, ClientProgram, SimClient } from './client.ts';
 // A checker for histories of the caller's own operations.
 export { checkLinearizable, type Operation, type SequentialModel, type Verdict } from './clients/linearizability.ts';
 // Clients that load an ensemble and check every answer: the replica itself is proven with them.
@@ -43,3 +43,5 @@ export type { TraceLine } from './trace.ts';
 export type { TransportHarness } from './transport-bench.ts';
 export { type TransportAbilities, transportConformance } from './transport-conformance.ts';
 export { drawOptions } from './vary.ts';
+export type { WireDeed } from './wire-deeds.ts';
+export type { WireProbe } from './wire-tap.ts';

@@ -1,8 +1,8 @@
-import type { Trace } from './trace.ts';
+import { type Trace, whoIs } from './trace.ts';
 
 /** Something whose events stop with it, and wait while it is paused. */
 export interface Owner {
-  /** 0 for the simulation itself, else a server's id. */
+  /** 0 for the simulation itself, else the id of a server or of a client's machine. */
   readonly id: number;
   /** Changes when everything scheduled so far must not happen any more: the process has died. */
   readonly life: number;
@@ -212,7 +212,7 @@ export class Kernel {
       run();
     } catch (error) {
       const cause = error instanceof Error ? error : new Error(String(error));
-      this.fail(owner === null ? cause : new Error(`server ${owner.id}: an error would have ended the process: ${cause.stack}`, { cause }));
+      this.fail(owner === null ? cause : new Error(`${whoIs(owner.id)}: an error would have ended the process: ${cause.stack}`, { cause }));
     }
     for (const look of [...this.#conditions]) look();
   }

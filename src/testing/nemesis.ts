@@ -62,6 +62,7 @@ export class Nemesis {
       this.#sim.crash(id);
     }
     for (const id of servers) if (!this.#down.has(id)) this.#sim.restart(id);
+    for (const client of this.#sim.clients) client.restart();
   }
 
   #later(ms: number, run: () => void): void {
@@ -94,9 +95,10 @@ export class Nemesis {
   }
 
   #inject(planned: WholeFault): void {
-    // 0 stands for whoever leads in that moment.
-    const leader = this.#sim.leader ?? this.#sim.servers[0];
-    const fault = { ...planned, servers: [...new Set(planned.servers.map((id) => (id === 0 ? leader : id)))] };
+    const hit = planned.servers.map((id) => this.#machineOf(id));
+    // There is no client.
+    if (hit.includes(undefined)) return;
+    const fault = { ...planned, servers: [...new Set(hit as number[])] };
     if (this.#forgetful !== null) {
       this.skipped++;
       return;
@@ -104,6 +106,13 @@ export class Nemesis {
     if (!this.#carryOut(fault)) return;
     this.#sim.kernel.note(0, () => `fault: ${describeFault(fault)}`);
     this.injected.set(fault.kind, (this.injected.get(fault.kind) ?? 0) + 1);
+  }
+
+  /** Who is meant by a number in a plan: 0 is whoever leads in that moment, those below are clients. */
+  #machineOf(planned: number): number | undefined {
+    const { leader, servers, clients } = this.#sim;
+    if (planned === 0) return leader ?? servers[0];
+    return planned > 0 ? planned : clients[(-planned - 1) % clients.length]?.id;
   }
 
   /** False: there was nothing that it could hit. */
@@ -249,7 +258,8 @@ export class Nemesis {
 
   // ---- network ----
 
-  #network({ servers, kind, amount, ms }: WholeFault): boolean {
+  #network(fault: WholeFault): boolean {
+    const { servers, kind, amount, ms } = fault;
     const { network, servers: all } = this.#sim;
     const others = all.filter((id) => !servers.includes(id));
     const [a, b] = servers;
@@ -258,7 +268,8 @@ export class Nemesis {
       case 'isolate':
       case 'oneWay': {
         if (others.length === 0) return false;
-        this.#sim.partition(servers, others, { oneWay: kind === 'oneWay' });
+        const [from, to] = fault.how === 'to' ? [others, servers] : [servers, others];
+        this.#sim.partition(from, to, { oneWay: kind === 'oneWay' });
         this.#last(ms, () => {
           for (const x of servers)
             for (const y of others) {

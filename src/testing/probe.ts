@@ -5,6 +5,7 @@ import type { Recovered } from '../seams/storage.ts';
 import type { ZnodeTree } from '../tree/tree.ts';
 import type { LogEntry } from '../zab/entry.ts';
 import type { QuorumMessage } from '../zab/messages.ts';
+import type { WireDeed } from './wire-deeds.ts';
 
 /**
  * What a simulation sees of its servers, at the seams around the protocol and from inside the process that acts: each call comes in the moment of the event, in the order of events. Whoever
@@ -51,7 +52,7 @@ export interface Probe {
   /** The node shows this tree from now on: at the first time it serves, and after it was replaced by a synchronisation. */
   shown(server: number, tree: ZnodeTree): void;
 
-  /** Something else worth counting, such as a snapshot written beside the log. */
+  /** Something else worth counting, such as a snapshot written beside the log; `server` may be a client, too. */
   did(server: number, what: Deed): void;
 }
 
@@ -64,7 +65,8 @@ export type Deed =
   | 'electionLinkDown'
   | 'quorumLinkLost'
   /** A link was given up for what came over it: with servers that all are right that never happens. */
-  | 'badInput';
+  | 'badInput'
+  | WireDeed;
 
 /** A probe that looks at nothing: what one looks at is overridden. */
 export class Blind implements Probe {

@@ -27,7 +27,7 @@ export type Scenario = (sim: Simulation, control: RunControl) => Promise<unknown
 export interface RunOptions {
   /** The ensemble; a function draws one from the seed. @default three servers */
   readonly simulation?: Omit<SimulationOptions, 'seed'> | ((seed: number) => Omit<SimulationOptions, 'seed'>);
-  /** Runs before the first fault, when all servers serve. */
+  /** Runs before the first fault, when all servers serve. Clients that it makes are among those whom drawn faults hit. */
   readonly setup?: (sim: Simulation) => Promise<unknown>;
   /** The faults: what to draw from, a plan, or none. @default drawn from all kinds */
   readonly faults?: FaultMix | readonly Fault[] | false;
@@ -67,11 +67,16 @@ export async function runSeed(seed: number, options: RunOptions): Promise<RunRes
   const coverage = new Coverage();
   sim.addProbe(coverage);
   const nemesis = new Nemesis(sim);
-  const plan = planOf(sim, duration, options.faults);
+  const given = givenPlan(sim, options.faults);
+  let faults = given ?? [];
+  const begin = (): void => {
+    faults = given ?? drawPlan(sim, duration, options.faults as FaultMix | undefined);
+    nemesis.begin(faults);
+  };
   let failure: Error | null = null;
   let counts: ReadonlyMap<string, number> = new Map();
   try {
-    counts = await unlessItFails(sim, run(sim, nemesis, plan, duration, options));
+    counts = await unlessItFails(sim, run(sim, nemesis, begin, duration, options));
   } catch (error) {
     failure = error instanceof Error ? error : new Error(String(error));
   }
@@ -81,7 +86,7 @@ export async function runSeed(seed: number, options: RunOptions): Promise<RunRes
     digest: sim.digest,
     events: sim.kernel.trace.events,
     simulatedMs: sim.now,
-    faults: plan,
+    faults,
     injected: new Map([...nemesis.injected, ...sim.network.counts]),
     transitions: coverage.counts,
     counts,
@@ -91,16 +96,20 @@ export async function runSeed(seed: number, options: RunOptions): Promise<RunRes
   return result;
 }
 
-function planOf(sim: Simulation, duration: number, faults: RunOptions['faults'] = {}): readonly WholeFault[] {
+/** The plan that the options give; null if it is to be drawn. */
+function givenPlan(sim: Simulation, faults: RunOptions['faults'] = {}): readonly WholeFault[] | null {
   if (faults === false) return [];
-  if (isPlan(faults)) return faults.map((fault) => wholeFault(fault, sim.servers));
-  return drawFaults(new Chance(sim.seed, 'faults'), sim.servers, duration, faults);
+  return isPlan(faults) ? faults.map((fault) => wholeFault(fault, sim.servers)) : null;
 }
 
-async function run(sim: Simulation, nemesis: Nemesis, plan: readonly WholeFault[], duration: number, options: RunOptions) {
+function drawPlan(sim: Simulation, duration: number, mix?: FaultMix): readonly WholeFault[] {
+  return drawFaults(new Chance(sim.seed, 'faults'), sim.servers, duration, mix, sim.clients.length);
+}
+
+async function run(sim: Simulation, nemesis: Nemesis, begin: () => void, duration: number, options: RunOptions) {
   await sim.start();
   if (options.setup !== undefined) await sim.run(options.setup(sim));
-  nemesis.begin(plan);
+  begin();
   const control: RunControl = {
     duration,
     calm: () => nemesis.end(),

@@ -10,6 +10,7 @@ import type { Remains, SimDisk } from './disk.ts';
 import type { Machine } from './machine.ts';
 import type { Program } from './program.ts';
 import { type Tapped, tapHooks, tapStorage, tapTransport } from './taps.ts';
+import { portDeed } from './wire-deeds.ts';
 
 /** What an ensemble gives to each of its servers. */
 export interface ServerSetup {
@@ -84,6 +85,8 @@ export class SimServer {
       clock: machine.clock,
       random: chance.fork(`life ${++this.#boots}`),
       logger: (level, message, fields = {}) => {
+        const deed = portDeed(message);
+        if (deed !== null) tapped.probe.did(this.id, deed);
         if (level !== 'debug') tapped.kernel.note(this.id, () => `${level}: ${message}${describeFields(fields)}`);
       },
     });

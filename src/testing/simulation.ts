@@ -1,18 +1,14 @@
 import { ZabError } from '../model/errors.ts';
 import { formatZxid } from '../model/zxid.ts';
-import type { EnsembleNode, EnsembleOptions, ServerSpec, Session, SessionOptions } from '../node/api.ts';
+import type { EnsembleNode, ServerSpec, Session, SessionOptions } from '../node/api.ts';
 import type { Clock } from '../seams/clock.ts';
-import type { FileSystem } from '../seams/file-system.ts';
-import type { Sockets } from '../seams/sockets.ts';
-import type { Storage } from '../seams/storage.ts';
-import type { Transport } from '../seams/transport.ts';
 import { fileStorage } from '../storage/file-storage.ts';
 import { tcpTransport } from '../transport/tcp.ts';
 import type { ZnodeTree } from '../tree/tree.ts';
 import { awaitable } from './awaitable.ts';
 import { Chance } from './chance.ts';
 import { Checks } from './checks/all.ts';
-import { SimClient } from './client.ts';
+import { type ClientOptions, SimClient } from './client.ts';
 import { type Remains, SimDisk } from './disk.ts';
 import { DurableEnds } from './durable.ts';
 import { Kernel } from './kernel.ts';
@@ -22,65 +18,12 @@ import { Panel } from './panel.ts';
 import { type Probe, Violation } from './probe.ts';
 import type { Program } from './program.ts';
 import { SimServer } from './server.ts';
+import { CLIENT_PORT, type PartitionOptions, type SharedOptions, type SimulationOptions, specsOf } from './simulation-options.ts';
 import type { SendFilter, VoteFilter } from './taps.ts';
-import { formatLine, Trace } from './trace.ts';
+import { FIRST_CLIENT, formatLine, Trace, whoIs } from './trace.ts';
+import { tapPortSockets } from './wire-deeds.ts';
 
-const QUORUM_PORT = 2888;
-const ELECTION_PORT = 3888;
-/** Machines that host no server have ids from here on. */
-const FIRST_CLIENT = 1001;
-
-/** What the servers of a simulated ensemble have in common: everything of {@link EnsembleOptions} that is not simulated. */
-export type SharedOptions = Omit<EnsembleOptions, 'id' | 'servers' | 'transport' | 'storage' | 'clock' | 'random' | 'logger' | 'sockets'>;
-
-/** A server of a simulated ensemble. */
-export type SimulatedServer = Pick<ServerSpec, 'id' | 'role' | 'weight' | 'group'>;
-
-/** Times in simulated milliseconds. */
-export interface SimulationOptions {
-  /** Everything that chance decides comes from it: a whole number from 0 to 2^53 - 1. */
-  readonly seed: number;
-  /** How many participants, or all servers one by one. @default 3 */
-  readonly servers?: number | readonly SimulatedServer[];
-  /** How many observers, behind the participants. @default 0 */
-  readonly observers?: number;
-  /** Options of every node. @default those of `createEnsembleNode`, with `digest: true` */
-  readonly ensemble?: SharedOptions;
-  /** How long a piece of data takes from one server to another, from and to. @default [0.1, 2] */
-  readonly latency?: readonly [number, number];
-  /** How long a disk takes to make something durable, from and to. @default [0.05, 1] */
-  readonly diskLatency?: readonly [number, number];
-  /** Sizes of the log files, bytes. @default 65536 each */
-  readonly preAllocSize?: number;
-  readonly logSizeLimit?: number;
-  /** The transport of each process, when it is not to be ours over simulated TCP. Asked for at each start of a process. */
-  readonly transport?: (parts: ProcessParts) => Transport;
-  /** The storage of each process, when it is not to be ours on simulated files. A crash must find it as it would find a real one: with what it made durable. */
-  readonly storage?: (parts: ProcessParts) => Storage;
-  /** Lines of the story that are kept, and of its details. @default 1000 */
-  readonly story?: number;
-  /** More events than this are a failure: something goes on for ever. @default 20000000 */
-  readonly maxEvents?: number;
-}
-
-/** What a process has to build its parts on. All of it dies with the process, but what was made durable on the disk. */
-export interface ProcessParts {
-  /** The server's id. */
-  readonly id: number;
-  readonly clock: Clock;
-  /** Simulated TCP. */
-  readonly sockets: Sockets;
-  /** The simulated disk. */
-  readonly fs: FileSystem;
-  /** Chance that the seed decides; a stream of its own. */
-  readonly chance: Chance;
-}
-
-/** How {@link Simulation.partition} cuts. */
-export interface PartitionOptions {
-  /** Only what the first group sends to the second is held up. @default false */
-  readonly oneWay?: boolean;
-}
+export type { PartitionOptions, ProcessParts, SharedOptions, SimulatedServer, SimulationOptions } from './simulation-options.ts';
 
 /**
  * A whole ensemble in this process: real nodes with the real TCP codecs and the real file storage, on simulated sockets, files and clocks. All that chance decides comes from one seed,
@@ -105,8 +48,9 @@ export class Simulation implements Disposable {
   /** Where each server's durable history ends. */
   readonly durable = new DurableEnds();
   readonly #servers = new Map<number, SimServer>();
-  readonly #clientPort: number | undefined;
-  #clients = 0;
+  readonly #clients = new Map<string, SimClient>();
+  readonly #root: Chance;
+  readonly #ensemble: SharedOptions;
   readonly #probes: Panel;
   /** The tick of every node, ms. */
   readonly tickTime: number;
@@ -120,6 +64,8 @@ export class Simulation implements Disposable {
     this.seed = seed;
     this.kernel = new Kernel(new Trace(options.story ?? 1000), options.maxEvents ?? 20_000_000);
     const root = new Chance(seed, 'simulation');
+    this.#root = root;
+    this.#ensemble = { digest: true, clientPort: CLIENT_PORT, ...options.ensemble };
     this.chance = root.fork('caller');
     const specs = specsOf(options);
     this.specs = specs;
@@ -131,14 +77,13 @@ export class Simulation implements Disposable {
     this.network.latency = { min, max };
     this.checks = new Checks(specs, (violation) => this.kernel.fail(violation));
     this.#probes = new Panel([this.checks, this.durable]);
-    this.tickTime = options.ensemble?.tickTime ?? 2000;
-    this.#clientPort = options.ensemble?.clientPort;
-    for (const spec of specs) this.#servers.set(spec.id, this.#newServer(spec, specs, options, root));
+    this.tickTime = this.#ensemble.tickTime ?? 2000;
+    for (const spec of specs) this.#servers.set(spec.id, this.#newServer(spec, specs, options));
   }
 
-  #newServer(spec: ServerSpec, servers: readonly ServerSpec[], options: SimulationOptions, root: Chance): SimServer {
+  #newServer(spec: ServerSpec, servers: readonly ServerSpec[], options: SimulationOptions): SimServer {
     const { kernel } = this;
-    const chance = root.fork(`server ${spec.id}`);
+    const chance = this.#root.fork(`server ${spec.id}`);
     // No two servers' monotonic clocks have anything in common.
     const machine = new Machine(kernel, spec.id, chance.below(1_000_000));
     const disk = new SimDisk(machine, chance.fork('disk'));
@@ -160,7 +105,7 @@ export class Simulation implements Disposable {
         filter: () => this.#filter,
         voteFilter: () => this.#voteFilter,
       },
-      options: { digest: true, ...options.ensemble, servers, sockets },
+      options: { ...this.#ensemble, servers, sockets: tapPortSockets(sockets, (deed) => this.#probes.did(spec.id, deed)) },
       transport: () => transport?.(parts) ?? tcpTransport({ sockets }),
       storage: () => storage?.(parts) ?? fileStorage({ dataDir: '/data', fs: disk, preAllocSize, logSizeLimit }),
     });
@@ -194,9 +139,9 @@ export class Simulation implements Disposable {
     return kept.slice(-lines).map(formatLine).join('\n');
   }
 
-  /** Whether the server's process runs and its node has not ended. */
+  /** Whether the server's process runs and its node has not ended; or whether the client's process runs. */
   isUp(id: number): boolean {
-    return this.#server(id).node !== null;
+    return this.#clientAt(id)?.machine.up ?? this.#server(id).node !== null;
   }
 
   /** The node of the process that runs now. Throws while there is none. */
@@ -245,9 +190,9 @@ export class Simulation implements Disposable {
     return this.#server(id).disk;
   }
 
-  /** The machine of a server: its clocks and pauses. */
+  /** The machine of a server or a client: its clocks and pauses. */
   machine(id: number): Machine {
-    return this.#server(id).machine;
+    return (this.#clientAt(id) ?? this.#server(id)).machine;
   }
 
   // ---- waiting ----
@@ -294,14 +239,56 @@ export class Simulation implements Disposable {
     return this.node(id).openSession(options);
   }
 
-  /** Makes a client of the servers' client ports, which they have by `ensemble: { clientPort }`. */
-  client(): SimClient {
-    if (this.#clientPort === undefined) throw new Error('the servers have no client port: ensemble.clientPort is not given');
-    const index = this.#clients++;
-    const machine = new Machine(this.kernel, FIRST_CLIENT + index);
-    const sockets = this.network.attach(machine, `client${index + 1}`);
-    const servers = this.specs.map(({ host }) => `${host}:${this.#clientPort}`).join(',');
-    return new SimClient(machine, sockets, this.chance.fork(`client ${index + 1}`), servers);
+  /** Opens a session over the wire, from a client of its own. */
+  connect(options?: ClientOptions): Promise<Session> {
+    return this.client().connect(options);
+  }
+
+  // ---- clients ----
+
+  /** Those that have been made, the oldest first. */
+  get clients(): readonly SimClient[] {
+    return [...this.#clients.values()];
+  }
+
+  /**
+   * A process that hosts no server, on a machine of its own: made, and started, when its name is heard first, and always without a name. It has sessions over the simulated network, at the servers' client
+   * ports; and it can be cut off, paused and killed like a server.
+   */
+  client(name?: string): SimClient {
+    const known = name === undefined ? undefined : this.#clients.get(name);
+    if (known !== undefined) return known;
+    const number = this.#clients.size + 1;
+    const called = name ?? `client${number}`;
+    if (this.network.serverAt(called) !== 0) throw new RangeError(`there is another machine of the name ${called}`);
+    const chance = this.#root.fork(`client ${number}`);
+    const machine = new Machine(this.kernel, FIRST_CLIENT + number - 1, chance.below(1_000_000));
+    const client = new SimClient({
+      name: called,
+      machine,
+      sockets: this.network.attach(machine, called),
+      chance,
+      servers: this.servers,
+      addresses: (servers) => this.#addresses(servers),
+      serverAt: (host) => this.network.serverAt(host),
+      did: (deed) => this.#probes.did(machine.id, deed),
+      crashed: (how) => this.network.crashed(machine, how),
+      failed: (error) => this.kernel.fail(asError(error)),
+    });
+    this.#clients.set(called, client);
+    return client;
+  }
+
+  /** The client ports of servers, as a connect string. */
+  #addresses(servers: readonly number[]): string {
+    const { clientPort } = this.#ensemble;
+    if (clientPort === undefined) throw new Error('the servers have no client port: ensemble.clientPort is undefined');
+    return servers.map((id) => `${this.#server(id).setup.spec.host}:${clientPort}`).join(',');
+  }
+
+  /** The client with this id; undefined for a server's. */
+  #clientAt(id: number): SimClient | undefined {
+    return id < FIRST_CLIENT ? undefined : this.clients[id - FIRST_CLIENT];
   }
 
   // ---- processes ----
@@ -338,6 +325,8 @@ export class Simulation implements Disposable {
 
   /** The process dies at once, as by kill -9; with `power` the machine goes too, and loses what was not synced to disk but for what `remains`, which is drawn if it is not given. */
   crash(id: number, options: { power?: boolean; remains?: Remains } = {}): void {
+    const client = this.#clientAt(id);
+    if (client !== undefined) return client.crash(options);
     const server = this.#server(id);
     if (!server.machine.up) return;
     const how = options.power ? 'power' : 'process';
@@ -356,9 +345,11 @@ export class Simulation implements Disposable {
   }
 
   /**
-   * Starts the server again, with what its disk has. Does nothing if it is up. A process whose node has ended by an error is ended too, unless with `node: true`: then a new node starts in it.
+   * Starts the server or the client again, the server with what its disk has. Does nothing if it is up. A process whose node has ended by an error is ended too, unless with `node: true`: then a new node starts in it.
    */
   restart(id: number, options: { node?: boolean } = {}): void {
+    const client = this.#clientAt(id);
+    if (client !== undefined) return client.restart();
     const server = this.#server(id);
     if (server.node !== null) return;
     if (server.error !== null && !options.node) this.crash(id);
@@ -366,7 +357,7 @@ export class Simulation implements Disposable {
     else server.boot();
   }
 
-  /** The event loop of the server stands still for so long; what comes in waits. */
+  /** The event loop of the server or the client stands still for so long; what comes in waits. */
   pause(id: number, ms: number): void {
     this.kernel.note(id, `stands still for ${ms} ms`);
     this.machine(id).pause(ms);
@@ -379,17 +370,19 @@ export class Simulation implements Disposable {
 
   // ---- network ----
 
-  /** Holds up everything between two groups of servers until {@link heal}. */
+  /** Holds up everything between two groups of servers and clients until {@link heal}. */
   partition(groupA: readonly number[], groupB: readonly number[], options: PartitionOptions = {}): void {
-    this.kernel.note(0, `partition: ${groupA} ${options.oneWay ? '-/->' : '|'} ${groupB}`);
+    const [a, b] = [groupA, groupB].map((group) => group.map((id) => (id < FIRST_CLIENT ? id : whoIs(id))).join());
+    this.kernel.note(0, `partition: ${a} ${options.oneWay ? '-/->' : '|'} ${b}`);
     this.network.partition(groupA, groupB, options);
   }
 
-  /** Cuts a server off from all others. */
+  /** Cuts a server or a client off from all other servers and clients that there are. */
   isolate(id: number): void {
+    const all = [...this.servers, ...this.clients.map((client) => client.id)];
     this.partition(
       [id],
-      this.servers.filter((other) => other !== id),
+      all.filter((other) => other !== id),
     );
   }
 
@@ -450,14 +443,6 @@ export class Simulation implements Disposable {
 /** Makes an ensemble that runs in simulated time. Its servers are down until {@link Simulation.start}. */
 export function createSimulation(options: SimulationOptions): Simulation {
   return new Simulation(options);
-}
-
-function specsOf(options: SimulationOptions): ServerSpec[] {
-  const { servers = 3, observers = 0 } = options;
-  const wanted: SimulatedServer[] = typeof servers === 'number' ? Array.from({ length: servers }, (_, i) => ({ id: i + 1 })) : [...servers];
-  const first = Math.max(...wanted.map((server) => server.id)) + 1;
-  for (let i = 0; i < observers; i++) wanted.push({ id: first + i, role: 'observer' });
-  return wanted.map((server) => ({ ...server, host: `server${server.id}`, quorumPort: QUORUM_PORT, electionPort: ELECTION_PORT }));
 }
 
 /** A promise would count as true at once. */

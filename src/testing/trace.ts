@@ -1,8 +1,14 @@
+/** Machines that host no server have ids from here on: no server has one so high. */
+export const FIRST_CLIENT = 1001;
+
+/** The machine with this id, as people call it. */
+export const whoIs = (id: number): string => (id < FIRST_CLIENT ? `server ${id}` : `client ${id - FIRST_CLIENT + 1}`);
+
 /** One line of a run's story. */
 export interface TraceLine {
   /** Simulated ms since the beginning. */
   readonly at: number;
-  /** 0 stands for the simulation itself: network, faults, clients outside. */
+  /** Id of the server, or of a client's machine; 0 stands for the simulation itself: network, faults, code outside. */
   readonly server: number;
   readonly text: string;
   /** One of the many small steps, such as a message that arrives. */
@@ -109,5 +115,5 @@ export class Trace {
 
 /** A line as people read it: seconds, who, what. */
 export function formatLine({ at, server, text }: Omit<TraceLine, 'isDetail'>): string {
-  return `${(at / 1000).toFixed(4).padStart(10)} s  ${server === 0 ? '      -' : `server ${server}`.padStart(7)}  ${text}`;
+  return `${(at / 1000).toFixed(4).padStart(10)} s  ${server === 0 ? '      -' : whoIs(server).padStart(7)}  ${text}`;
 }

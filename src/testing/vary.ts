@@ -8,6 +8,7 @@ export function drawOptions(seed: number): SimulationOptions {
   // Half the time small values, so that snapshots, log reads and file changes come often enough to meet faults.
   const small = chance.chance(0.5);
   const slowest = chance.pick([1, 5, 20]);
+  const port = chance.fork('client port');
   return {
     seed,
     servers: drawServers(chance),
@@ -28,6 +29,8 @@ export function drawOptions(seed: number): SimulationOptions {
       containerCheckInterval: chance.pick([1000, 60_000]),
       digest: chance.chance(0.8),
       enforceQuota: chance.chance(0.5),
+      globalOutstandingLimit: port.pick([2, 20, 10_000]),
+      readOnlyMode: port.chance(0.4),
     },
   };
 }

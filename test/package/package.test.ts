@@ -210,7 +210,7 @@ test('a CommonJS module can simulate an ensemble', () => {
 test("the README's tests run as they stand there, as TypeScript and as plain JavaScript", () => {
   const readme = readFileSync(join(installed, 'README.md'), 'utf8');
   const blocks = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => match[1]).filter((block) => block.includes("'vitest'"));
-  expect(blocks.length).toBe(3);
+  expect(blocks.length).toBe(4);
   symlinkSync(join(root, 'node_modules', 'vitest'), join(project, 'node_modules', 'vitest'));
   writeFileSync(join(project, 'package.json'), '{ "type": "module" }');
   blocks.forEach((block, i) => {
@@ -223,7 +223,7 @@ test("the README's tests run as they stand there, as TypeScript and as plain Jav
     numFailedTests: number;
     testResults: { name: string }[];
   };
-  expect([report.numFailedTests, report.testResults.length]).toEqual([0, 5]);
+  expect([report.numFailedTests, report.testResults.length]).toEqual([0, 7]);
   expect(report.numPassedTests).toBeGreaterThan(20);
   rmSync(join(project, 'package.json'));
 });

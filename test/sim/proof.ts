@@ -23,6 +23,9 @@ export function proof(seed: number): RunOptions {
     simulation: options,
     duration,
     faults: chance.chance(0.2) ? drawDepositions(chance, duration, servers, tickTime, syncLimit) : drawMix(chance, tickTime),
+    setup: async (sim) => {
+      for (let i = drawClients(seed); i > 0; i--) sim.client();
+    },
     scenario: (sim, control) => run(sim, control, 8 * initLimit * tickTime + 4 * syncLimit * tickTime + 20_000),
   };
 }
@@ -59,9 +62,13 @@ function drawDepositions(chance: Chance, duration: number, servers: readonly num
   return faults;
 }
 
-/** Where clients are: mostly everywhere. With clients at one server alone nothing covers up what only that server has. */
+/** How many processes have their sessions over the wire. */
+const drawClients = (seed: number): number => new Chance(seed, 'clients').pick([0, 0, 1, 2, 3]);
+
+/** Where clients are in the servers' processes: mostly everywhere. With clients at one server alone nothing covers up what only that server has; and with none of them those over the wire are alone. */
 function drawPlaces(sim: Simulation): readonly number[] {
   const chance = new Chance(sim.seed, 'places');
+  if (sim.clients.length > 1 && chance.fork('none').chance(0.4)) return [];
   if (chance.chance(0.6)) return sim.servers;
   return [chance.chance(0.7) ? Math.max(...sim.participants) : chance.pick(sim.servers)];
 }
@@ -79,11 +86,13 @@ async function run(sim: Simulation, control: RunControl, patience: number): Prom
   // A system without durable writes takes a write and a sync.
   if (new Chance(sim.seed, 'disks').chance(0.3)) for (const id of sim.servers) sim.disk(id).durableWrites = false;
   for (const id of drawPlaces(sim)) sim.spawn(id, (program) => workload.boot(program));
+  for (const client of sim.clients) client.spawn((program) => workload.bootClient(program));
   await sim.advance(control.duration);
   await core(sim, control, patience);
   control.calm();
   await within(sim, patience, 'everybody serves', () => sim.leader !== undefined && sim.servers.every((id) => sim.serves(id, sim.leader!)));
-  workload.calm();
+  // The clients' pauses run out as well.
+  workload.calm(Math.max(sim.now, ...sim.clients.map(({ machine }) => machine.pausedUntil)));
   await sim.advance(25 * sim.tickTime);
   workload.quiet();
   await sim.advance(10 * sim.tickTime);
@@ -119,7 +128,7 @@ const CALLS = 1500;
 
 function drawBounded(sim: Simulation, duration: number): WorkloadPlan {
   const plan = drawPlan(new Chance(sim.seed, 'plan'));
-  const clients = plan.clientsPerServer * sim.servers.length;
+  const clients = plan.clientsPerServer * (sim.servers.length + sim.clients.length);
   const pause = Math.ceil((2 * clients * (duration + 35 * sim.tickTime)) / CALLS);
   return { ...plan, pause: [0, Math.max(plan.pause[1], pause)] };
 }

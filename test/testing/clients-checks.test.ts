@@ -27,8 +27,28 @@ const stat = (version: number, czxid = 1): Stat => ({
 type Told = Partial<Pick<Call, 'answer' | 'outcome' | 'code' | 'sync' | 'parts'>>;
 
 function call(kind: Call['kind'], invoked: number, returned: number, told: Told): Call {
-  const who = { number: invoked, client: 'c', server: 1, life: 1, session: '1', path: PATH, invokedAt: invoked, returnedAt: returned };
-  const rest = { committedBefore: 0, shownBefore: 0, shownAfter: 0, connection: 0, ids: [], sync: null, code: null, parts: [], answer: {} };
+  const who = {
+    number: invoked,
+    client: 'c',
+    place: { name: 'server 1', over: false },
+    session: '1',
+    path: PATH,
+    invokedAt: invoked,
+    returnedAt: returned,
+  };
+  const rest = {
+    xid: null,
+    shown: null,
+    committedBefore: 0,
+    shownBefore: 0,
+    shownAfter: 0,
+    connection: 0,
+    ids: [],
+    sync: null,
+    code: null,
+    parts: [],
+    answer: {},
+  };
   return { ...who, ...rest, kind, invoked, returned, outcome: 'ok' as CallOutcome, ...told };
 }
 

@@ -1,5 +1,6 @@
 import type { EnsembleNode, Session } from '../../src/node/api.ts';
 import { Chance } from '../../src/testing/chance.ts';
+import type { ClientOptions } from '../../src/testing/client.ts';
 import type { WorkloadPlan } from '../../src/testing/clients/plan.ts';
 import { Workload, type WorkloadOptions, type WorkloadStatistics } from '../../src/testing/clients/workload.ts';
 import type { Violation } from '../../src/testing/probe.ts';
@@ -36,6 +37,8 @@ export const PLAN: WorkloadPlan = {
   left: 0.4,
   timeout: [2, 10],
   nodeWatch: 1,
+  readOnly: 0.2,
+  oneServer: 0.1,
 };
 
 export interface ClientRun {
@@ -49,10 +52,15 @@ export interface ClientRunOptions extends Omit<SimulationOptions, 'seed'> {
   readonly bounds?: WorkloadOptions['bounds'];
   /** Comes between the clients and their node. */
   readonly between?: (node: EnsembleNode, program: Program) => EnsembleNode;
+  /** So many processes have their sessions over the wire, and nobody in a server's process has any. @default 0 */
+  readonly overWire?: number;
+  /** Comes between them and these sessions. */
+  readonly betweenWire?: (session: Session) => Partial<Session>;
 }
 
 /** A simulated ensemble with the clients of a workload in each process. The first violation ends it. */
-export function clientRun(seed: number, { plan, bounds, between = (node) => node, ...options }: ClientRunOptions = {}): ClientRun {
+export function clientRun(seed: number, { plan, bounds, ...rest }: ClientRunOptions = {}): ClientRun {
+  const { between = (node) => node, overWire = 0, betweenWire = () => ({}), ...options } = rest;
   const sim = createSimulation({ ...options, seed, ensemble: { tickTime: 500, containerCheckInterval: 1000, ...options.ensemble } });
   const violations: Violation[] = [];
   const workload = new Workload({
@@ -67,7 +75,17 @@ export function clientRun(seed: number, { plan, bounds, between = (node) => node
     bounds,
   });
   sim.addProbe(workload.probe);
-  for (const id of sim.servers) sim.spawn(id, (program) => workload.boot({ ...program, node: between(program.node, program) }));
+  for (const id of overWire > 0 ? [] : sim.servers)
+    sim.spawn(id, (program) => workload.boot({ ...program, node: between(program.node, program) }));
+  for (let i = 0; i < overWire; i++) {
+    sim.client().spawn((program) => {
+      const connect = async (options?: ClientOptions): Promise<Session> => {
+        const session = await program.connect(options);
+        return overlay(session, betweenWire(session));
+      };
+      return workload.bootClient({ ...program, connect });
+    });
+  }
   return { sim, workload, violations };
 }
 

@@ -1,13 +1,13 @@
 import type { Acl } from '../../model/records.ts';
-import type { CreateMode, Watcher } from '../../node/api.ts';
+import type { CreateMode, EnsembleNode, Watcher } from '../../node/api.ts';
 import type { Chance } from '../chance.ts';
-import type { Program } from '../program.ts';
-import type { CommittedHistory } from './committed.ts';
+import type { CommittedHistory, NodeLife } from './committed.ts';
 import { type Handle, USER } from './handle.ts';
 import type { Call, Part } from './history.ts';
 import type { Mix, WorkloadPlan } from './plan.ts';
 import { type Complain, OPEN } from './reference.ts';
 import { OneShotCheck, PersistentCheck, StreamCheck, type WatchChecks, type WatchOwner } from './watch-checks.ts';
+import { WireOneShotCheck, WirePersistentCheck, WireStreamCheck } from './wire-watches.ts';
 
 export const ROOT = '/w';
 const SEQUENCE = `${ROOT}/s`;
@@ -23,12 +23,21 @@ export interface ActionContext {
   readonly watches: WatchChecks;
   /** A text that no other write of the run has. */
   nextTag(): string;
+  /** How many calls there have been. */
+  calls(): number;
+}
+
+/** What a client has of the process that it lives in. */
+export interface Surroundings {
+  /** The replica there; null for a client whose sessions are over the wire. */
+  readonly node: EnsembleNode | null;
+  sleep(ms: number): Promise<void>;
 }
 
 /** What a client does with its session: one call, or a few that belong together, drawn from the plan. No promise rejects. */
 export class Actions {
   readonly #context: ActionContext;
-  readonly #program: Program;
+  readonly #surroundings: Surroundings;
   readonly #chance: Chance;
   readonly #handle: Handle;
   /** Versions that this client has seen last. */
@@ -37,9 +46,9 @@ export class Actions {
   readonly #made: string[] = [];
   #persistent = 0;
 
-  constructor(context: ActionContext, program: Program, chance: Chance, handle: Handle) {
+  constructor(context: ActionContext, surroundings: Surroundings, chance: Chance, handle: Handle) {
     this.#context = context;
-    this.#program = program;
+    this.#surroundings = surroundings;
     this.#chance = chance;
     this.#handle = handle;
   }
@@ -77,7 +86,7 @@ export class Actions {
       case 'watch':
         return Promise.resolve(this.#watch());
       case 'nodeSync':
-        return this.#handle.nodeSync(this.#program.node);
+        return this.#nodeSync();
     }
   }
 
@@ -132,7 +141,7 @@ export class Actions {
     const controller = new AbortController();
     const after = this.#chance.below(20);
     if (after === 0) controller.abort();
-    else void this.#program.sleep(after).then(() => controller.abort());
+    else void this.#surroundings.sleep(after).then(() => controller.abort());
     return { signal: controller.signal };
   }
 
@@ -235,6 +244,11 @@ export class Actions {
 
   // ---- reads ----
 
+  #nodeSync(): Promise<Call> {
+    const { node } = this.#surroundings;
+    return node === null ? this.#handle.sync() : this.#handle.nodeSync(node);
+  }
+
   #read(): Promise<Call> {
     const path = this.#chance.chance(0.7)
       ? this.#key()
@@ -242,46 +256,59 @@ export class Actions {
     const kind = this.#chance.pick(['getData', 'exists', 'getChildren'] as const);
     const options = this.#signal();
     if (!this.#chance.chance(this.#context.plan.oneShot)) return this.#noted(this.#handle[kind](path, undefined, options));
-    const { committed, complain, watches } = this.#context;
-    const check = new OneShotCheck(committed, complain, this.#owner(), path, kind === 'getChildren' ? 'child' : 'data');
+    const { watches } = this.#context;
+    const check = this.#oneShotCheck(path, kind === 'getChildren' ? 'child' : 'data');
     watches.add(this.#handle, check);
     const deliver: Watcher = (event) => check.deliver(event);
     return this.#noted(this.#handle[kind](path, deliver, options)).then((call) => {
-      check.settled(call.outcome === 'ok');
+      check.settled(call);
       return call;
     });
   }
 
   // ---- watches ----
 
-  #owner(): WatchOwner {
+  #owner(life: NodeLife): WatchOwner {
     const handle = this.#handle;
-    const { life, client, key } = handle;
-    return {
-      life,
-      name: `${client} at server ${life.server}, session 0x${key},`,
-      isOpen: () => handle.state === 'connected',
-      isHeldBack: () => handle.session.state === 'suspended',
-    };
+    const { name, session } = handle;
+    return { life, name, isOpen: () => handle.state === 'connected', isHeldBack: () => session.state === 'suspended' };
+  }
+
+  #oneShotCheck(path: string, table: 'data' | 'child'): OneShotCheck | WireOneShotCheck {
+    const { committed, complain } = this.#context;
+    const handle = this.#handle;
+    return handle.node === null
+      ? new WireOneShotCheck(committed, complain, handle, path, table)
+      : new OneShotCheck(committed, complain, this.#owner(handle.node), path, table);
+  }
+
+  #persistentCheck(path: string, recursive: boolean): PersistentCheck | WirePersistentCheck {
+    const { committed, complain, calls } = this.#context;
+    const handle = this.#handle;
+    return handle.node === null
+      ? new WirePersistentCheck(committed, complain, handle, path, recursive, calls())
+      : new PersistentCheck(committed, complain, this.#owner(handle.node), path, recursive);
+  }
+
+  #streamCheck(path: string, capacity: number): StreamCheck | WireStreamCheck {
+    const { committed, complain, calls } = this.#context;
+    const handle = this.#handle;
+    return handle.node === null
+      ? new WireStreamCheck(committed, complain, handle, path, capacity, calls())
+      : new StreamCheck(committed, complain, this.#owner(handle.node), path, capacity);
   }
 
   #watch(): null {
     if (this.#persistent >= 3) return null;
     this.#persistent++;
     const { handle, path, recursive } = { handle: this.#handle, path: this.#key(), recursive: this.#chance.chance(0.5) };
-    const { committed, complain, watches } = this.#context;
+    const { watches } = this.#context;
     if (handle.state === 'expired' || handle.state === 'closed') return null;
     if (!recursive && this.#chance.chance(0.5)) {
       void this.#follow(this.#chance.pick([path, ROOT]), this.#chance.pick([1, 3, 100]));
       return null;
     }
-    const check = new PersistentCheck(
-      committed,
-      complain,
-      this.#owner(),
-      recursive ? this.#chance.pick([path, ROOT, '/']) : path,
-      recursive,
-    );
+    const check = this.#persistentCheck(recursive ? this.#chance.pick([path, ROOT, '/']) : path, recursive);
     watches.add(handle, check);
     const stop = handle.watch(check.path, check.deliver, { recursive });
     if (stop === null) check.end();
@@ -289,8 +316,8 @@ export class Actions {
     return null;
   }
 
-  async #stopLater(check: PersistentCheck, stop: () => void): Promise<void> {
-    await this.#program.sleep(this.#chance.between(0, 5000));
+  async #stopLater(check: PersistentCheck | WirePersistentCheck, stop: () => void): Promise<void> {
+    await this.#surroundings.sleep(this.#chance.between(0, 5000));
     if (this.#handle.state === 'connected') check.caughtUp();
     stop();
     check.end();
@@ -299,9 +326,8 @@ export class Actions {
 
   /** Takes events from an iterator, at times too slowly. */
   async #follow(path: string, capacity: number): Promise<void> {
-    const { committed, complain, watches } = this.#context;
-    const check = new StreamCheck(committed, complain, this.#owner(), path, capacity);
-    watches.add(this.#handle, check);
+    const check = this.#streamCheck(path, capacity);
+    this.#context.watches.add(this.#handle, check);
     const stream = this.#handle.stream(path, capacity);
     const most = this.#chance.between(1, 50);
     for (let taken = 0; stream !== null && taken < most; taken++) {
@@ -309,7 +335,7 @@ export class Actions {
       if (this.#handle.life.over) return;
       if (next.done) return check.drained();
       check.took(next.value);
-      await this.#program.sleep(this.#chance.between(0, 200));
+      await this.#surroundings.sleep(this.#chance.between(0, 200));
     }
     await stream?.return?.();
     check.end();

@@ -1,4 +1,4 @@
-import { Perms } from '../../model/codes.ts';
+import { Err, Perms } from '../../model/codes.ts';
 import { type ErrorCode, ZabError } from '../../model/errors.ts';
 import type { CreateTxn, Id, Stat, TxnBody } from '../../model/records.ts';
 import { zxidEquals, zxidHex } from '../../model/zxid.ts';
@@ -51,7 +51,8 @@ export class AnswerChecks {
     if (kind === 'nodeSync') return outcome === 'ok' ? this.#checkSync(call, this.#committed.positionOf(call.answer.zxid!)) : undefined;
     if (outcome === 'ok' || outcome === 'refused') this.#inTurn(handle, call);
     if (kind === 'sync') return outcome === 'ok' ? this.#synced(handle, call) : undefined;
-    if (kind === 'close') return outcome === 'ok' ? this.#closed(handle, call) : undefined;
+    // Over the wire a close never rejects, and says nothing of what became of it.
+    if (kind === 'close') return outcome === 'ok' && handle.wire === null ? this.#closed(handle, call) : undefined;
     if (call.parts.length > 0) return this.#written(handle, call);
     if (outcome === 'ok' || outcome === 'refused') this.#read(handle, call);
   }
@@ -118,10 +119,10 @@ export class AnswerChecks {
 
   #written(handle: Handle, call: Call): void {
     for (const { data } of call.parts) if (data !== null) this.#byTag.set(tagOf(data), call);
-    if (handle.firstCxid === null) this.#learnNumbers(handle, call);
+    if (!handle.isNumbered) this.#learnNumbers(handle, call);
     const waiting = this.#unchecked.get(handle) ?? [];
     waiting.push(call);
-    if (handle.firstCxid === null) return void this.#unchecked.set(handle, waiting);
+    if (!handle.isNumbered) return void this.#unchecked.set(handle, waiting);
     this.#unchecked.delete(handle);
     for (const one of waiting) this.#checkWrite(handle, one);
   }
@@ -149,7 +150,8 @@ export class AnswerChecks {
         `${describeCall(call)} is ${entry === undefined ? 'nowhere' : 'not yet'} in the committed history`,
       );
     }
-    const problem = this.#problem(handle, call, entry);
+    const problem =
+      call.shown === null || call.shown === entry.position ? this.#problem(handle, call, entry) : 'the answer has another zxid';
     if (problem !== null) {
       const txn = JSON.stringify(entry.txn, longsAsHex);
       this.#complain('AcknowledgedWrites', `${describeCall(call)}: ${problem}; it is ${txn.slice(0, 400)}`);
@@ -253,13 +255,14 @@ export class AnswerChecks {
 
   /** Writes of one connection are committed in the order of the calls, and without a hole: a request overtakes no other. */
   #checkOrder(handle: Handle): void {
-    if (handle.firstCxid === null) return;
+    if (!handle.isNumbered) return;
     let last: Entry | undefined;
     let missing: Call | null = null;
     for (const call of handle.sent) {
       if (call.kind === 'sync') continue;
       const entry = this.#entryOf(handle, call);
-      if (entry === undefined) {
+      // A client that has gone on elsewhere may still have a request on its way through the old server, which then comes too late, and must have no effect.
+      if (entry === undefined || isMoved(entry.txn.body)) {
         if (missing?.connection !== call.connection) missing = call;
         continue;
       }
@@ -278,6 +281,8 @@ export class AnswerChecks {
 }
 
 const succeeded = (body: TxnBody): boolean => body.type !== -1 && !(body.type === 14 && body.txns.some((part) => part.type === -1));
+
+const isMoved = (body: TxnBody): boolean => body.type === -1 && body.err === Err.sessionMoved;
 
 function* tagsIn(body: TxnBody): Generator<string> {
   if (body.type === 14) for (const part of body.txns) yield* tagsIn(part);

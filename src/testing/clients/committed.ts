@@ -6,7 +6,8 @@ import type { ZnodeTree } from '../../tree/tree.ts';
 import { decodeTxn } from '../../wire/txn.ts';
 import type { LogEntry } from '../../zab/entry.ts';
 import { Packet, type QuorumMessage } from '../../zab/messages.ts';
-import { Blind } from '../probe.ts';
+import { Blind, type Deed } from '../probe.ts';
+import type { Place } from './place.ts';
 import { type Change, type Complain, isBuiltIn, ReferenceTree, sameAcl, sameStat } from './reference.ts';
 
 /** A committed transaction. */
@@ -22,11 +23,10 @@ export type Step =
   | { readonly kind: 'replaced'; readonly from: number; readonly to: number; readonly zxid: Long };
 
 /** One life of a node, as those see it who live in its process. */
-export interface NodeLife {
+export interface NodeLife extends Place {
   readonly server: number;
   /** 1 for the server's first one. */
   readonly number: number;
-  over: boolean;
   serving: boolean;
   /** Simulated ms. */
   servingSince: number;
@@ -65,6 +65,8 @@ export class CommittedHistory extends Blind {
   replaced = 0;
   /** Called for each transaction when it is known to be committed. */
   onEntry: (entry: Entry) => void = () => {};
+  /** Called when something happens to a client that the servers don't know. */
+  onDeed: (id: number, what: Deed) => void = () => {};
   onLife: (life: NodeLife, what: 'began' | 'serving' | 'ended') => void = () => {};
   readonly #byZxid = new Map<string, Entry>();
   readonly #byRequest = new Map<string, Entry>();
@@ -114,12 +116,25 @@ export class CommittedHistory extends Blind {
 
   // ---- what the servers do ----
 
+  override did(id: number, what: Deed): void {
+    this.onDeed(id, what);
+  }
+
   override booted(server: number): void {
     this.#end(server);
     this.#log(server).isUnread = true;
     const number = (this.#lives.get(server)?.number ?? 0) + 1;
     const flags = { over: false, serving: false, servingSince: 0 };
-    const life: NodeLife = { server, number, ...flags, position: null, tree: null, steps: [], listeners: new Set() };
+    const life: NodeLife = {
+      name: `server ${server}`,
+      server,
+      number,
+      ...flags,
+      position: null,
+      tree: null,
+      steps: [],
+      listeners: new Set(),
+    };
     this.#lives.set(server, life);
     this.onLife(life, 'began');
   }

@@ -15,6 +15,8 @@ import type {
 import { Violation } from '../probe.ts';
 import type { CommittedHistory, NodeLife } from './committed.ts';
 import { type Answer, type Call, type CallKind, type CallOutcome, describeCall, type History, type Part } from './history.ts';
+import type { Place } from './place.ts';
+import type { WireLog } from './wire-log.ts';
 
 /** What all handles of a run write to and are checked by. */
 export interface Ledger {
@@ -26,6 +28,8 @@ export interface Ledger {
   /** An answer came, or what stands for one. */
   readonly settled: (handle: Handle, call: Call) => void;
   readonly stateChanged: (handle: Handle, before: SessionState) => void;
+  /** Its session has another id. */
+  readonly renamed: (handle: Handle, before: string) => void;
 }
 
 /** Codes with which the ensemble answers a request: each of them is a point of its history. */
@@ -63,13 +67,15 @@ export const never = <T>(): Promise<T> => new Promise(() => {});
  */
 export function record<T>(
   ledger: Ledger,
-  life: NodeLife,
+  life: Place,
   call: Call,
   run: () => Promise<T>,
   answerOf: (value: T) => Answer,
 ): Promise<T | null> {
   const settle = (outcome: CallOutcome, code: ErrorCode | null, answer: Answer): void => {
-    call.shownAfter = life.position ?? 0;
+    // Over the wire nobody knows which server has answered, unless the answer itself says more.
+    call.shownAfter = isNode(life) ? (life.position ?? 0) : (call.shown ?? ledger.committed.latest);
+    if (call.shown !== null) call.shownBefore = call.shown;
     ledger.history.end(call, outcome, code, answer);
   };
   return run().then(
@@ -90,6 +96,8 @@ export function record<T>(
   );
 }
 
+const isNode = (place: Place): place is NodeLife => 'serving' in place;
+
 /** How far a session is known to have seen the history, and by what. */
 export interface Frontier {
   readonly position: number;
@@ -101,17 +109,24 @@ export const later = (a: Frontier, b: Frontier): Frontier => (b.position > a.pos
 /** A session as one client has it: every call through it goes into the history, none of its promises rejects. */
 export class Handle {
   readonly client: string;
-  readonly life: NodeLife;
+  /** The process that has the session. */
+  readonly life: Place;
+  /** The node in that process; null for a session over the wire, which has a {@link wire} instead. */
+  readonly node: NodeLife | null;
+  readonly wire: WireLog | null;
   readonly session: Session;
-  /** Session id in hexadecimal digits. */
-  readonly key: string;
+  /** Session id in hexadecimal digits. Another one only when a session that began without a quorum gets to a server with one. */
+  key: string;
   /** Simulated ms. */
   readonly openedAt: number;
   /** The call that opened it: its number, and when it was made. */
   readonly openedBy: number;
   readonly askedAt: number;
-  /** When it was connected last, simulated ms. */
+  /** When it was connected last, and suspended, simulated ms. */
   connectedAt: number;
+  suspendedAt = Number.NEGATIVE_INFINITY;
+  /** Over the wire: since when there is no connection, and how long the process had stood still by then; ms by its clock. */
+  away: { readonly since: number; readonly stalled: number } | null = null;
   /** Until when it was held; Infinity while it is. */
   heldUntil = Number.POSITIVE_INFINITY;
   state: SessionState;
@@ -129,10 +144,20 @@ export class Handle {
   readonly #syncing: Call[] = [];
 
   /** @param opening the call that has just opened it */
-  constructor(ledger: Ledger, client: string, life: NodeLife, session: Session, opening: Call, resumedFrom: Frontier | null) {
+  constructor(
+    ledger: Ledger,
+    client: string,
+    life: Place,
+    session: Session,
+    opening: Call,
+    resumedFrom: Frontier | null,
+    wire: WireLog | null = null,
+  ) {
     this.#ledger = ledger;
     this.client = client;
     this.life = life;
+    this.node = isNode(life) ? life : null;
+    this.wire = wire;
     this.session = session;
     this.key = zxidHex(session.id);
     this.openedAt = ledger.now();
@@ -146,10 +171,39 @@ export class Handle {
       if (life.over) return;
       const before = this.state;
       this.state = state;
-      if (state === 'suspended') this.connection++;
-      if (state === 'connected') this.connectedAt = ledger.now();
+      if (state === 'suspended') {
+        this.connection++;
+        this.suspendedAt = ledger.now();
+      }
+      if (state === 'connected') {
+        this.connectedAt = ledger.now();
+        this.#rename();
+      }
       ledger.stateChanged(this, before);
     });
+  }
+
+  #rename(): void {
+    const before = this.key;
+    this.key = zxidHex(this.session.id);
+    if (this.key !== before) this.#ledger.renamed(this, before);
+  }
+
+  /** For reports. */
+  get name(): string {
+    return `${this.client} at ${this.life.name}, session 0x${this.key},`;
+  }
+
+  /** Since when somebody has told the leader that the session lives, without a break; Infinity while nobody does. Simulated ms. */
+  get keptAliveSince(): number {
+    if (this.node !== null) return this.node.serving ? Math.max(this.node.servingSince, this.openedAt) : Number.POSITIVE_INFINITY;
+    return this.state === 'connected' ? this.connectedAt : Number.POSITIVE_INFINITY;
+  }
+
+  /** Since when the session, which is suspended, could have gone on; Infinity while it can't. Simulated ms. */
+  get couldGoOnSince(): number {
+    if (this.node !== null) return this.node.serving ? this.node.servingSince : Number.POSITIVE_INFINITY;
+    return this.suspendedAt;
   }
 
   /** Whether the session lives in its process, as far as that knows. */
@@ -159,17 +213,16 @@ export class Handle {
 
   #begin(kind: CallKind, path: string, parts: readonly Part[]): Call {
     const { history, committed } = this.#ledger;
-    const { client, life, key, connection } = this;
+    const { client, life, node, key, connection } = this;
     return history.begin({
       client,
-      server: life.server,
-      life: life.number,
+      place: life,
       session: key,
       kind,
       path,
       parts,
       committedBefore: committed.latest,
-      shownBefore: life.position ?? 0,
+      shownBefore: node?.position ?? 0,
       connection,
       ids: this.ids,
       sync: null,
@@ -187,7 +240,9 @@ export class Handle {
     if (kind === 'sync' || parts.length > 0) this.sent.push(call);
     if (kind === 'sync') this.#syncing.push(call);
     else if (READS.has(kind)) call.sync = this.#syncing.at(-1) ?? null;
+    this.wire?.begin(call);
     await record(this.#ledger, this.life, call, run, (value) => answerOf(value));
+    this.wire?.end(call);
     if (kind === 'sync') this.#syncing.splice(this.#syncing.indexOf(call), 1);
     // It used up no request number.
     if (call.outcome === 'not-sent' && this.sent.includes(call)) this.sent.splice(this.sent.indexOf(call), 1);
@@ -198,9 +253,12 @@ export class Handle {
   /** Proves to be {@link USER}. */
   async identify(): Promise<void> {
     if (!this.isHeld) return;
-    this.ids = [USER];
-    // That the session is over by now is told by its state.
-    await this.session.addAuth(USER.scheme, CREDENTIAL).catch(() => {});
+    const isProven = await this.session.addAuth(USER.scheme, CREDENTIAL).then(
+      () => true,
+      // The session is over by now, or its connection is lost before a server has said so: then it goes on without.
+      () => false,
+    );
+    if (isProven) this.ids = [USER];
   }
 
   // ---- writes ----
@@ -302,8 +360,14 @@ export class Handle {
     });
   }
 
+  /** Whether the numbers of its requests are known. */
+  get isNumbered(): boolean {
+    return this.wire !== null || this.firstCxid !== null;
+  }
+
   /** The request number of a call that has been sent; undefined while that is not known. */
   cxidOf(call: Call): number | undefined {
+    if (this.wire !== null) return call.xid ?? undefined;
     const index = this.sent.lastIndexOf(call);
     return this.firstCxid === null || index < 0 ? undefined : this.firstCxid + index + 1;
   }

@@ -4,6 +4,7 @@ import type { Id, Stat } from '../../model/records.ts';
 import { zxidHex } from '../../model/zxid.ts';
 import type { CreateMode, MultiResult } from '../../node/api.ts';
 import type { Octets } from '../../util/bytes.ts';
+import type { Place } from './place.ts';
 
 export type CallKind =
   | 'open'
@@ -55,9 +56,7 @@ export interface Call {
   /** From 1 on, in the order of the invocations. */
   readonly number: number;
   readonly client: string;
-  readonly server: number;
-  /** Which life of the server's node. */
-  readonly life: number;
+  readonly place: Place;
   /** Session id in hexadecimal digits; '' while there is none. */
   readonly session: string;
   readonly kind: CallKind;
@@ -66,9 +65,9 @@ export interface Call {
   /** Simulated ms, and the place among all invocations and answers of the run. */
   readonly invokedAt: number;
   readonly invoked: number;
-  /** How far the history was committed, and how far the server showed it, when the call was made. */
+  /** How far the history was committed, and how far it was surely shown to the session, when the call was made. */
   readonly committedBefore: number;
-  readonly shownBefore: number;
+  shownBefore: number;
   /** Counts how often the session had been suspended. */
   readonly connection: number;
   /** Whom the session had proved to be. */
@@ -77,8 +76,11 @@ export interface Call {
   code: ErrorCode | null;
   returnedAt: number;
   returned: number;
-  /** How far the server showed the history when the answer came. */
+  /** How far the history can have been shown to the session when the answer came. */
   shownAfter: number;
+  /** Over the wire: the number of the request, and how far the answer shows the history; null while that is not known, and in a server's process. */
+  xid: number | null;
+  shown: number | null;
   answer: Answer;
   /** For a read that was sent right behind a sync: the sync. */
   sync: Call | null;
@@ -98,7 +100,10 @@ export class History {
   }
 
   begin(
-    call: Omit<Call, 'number' | 'invokedAt' | 'invoked' | 'outcome' | 'code' | 'returnedAt' | 'returned' | 'shownAfter' | 'answer'>,
+    call: Omit<
+      Call,
+      'number' | 'invokedAt' | 'invoked' | 'outcome' | 'code' | 'returnedAt' | 'returned' | 'shownAfter' | 'xid' | 'shown' | 'answer'
+    >,
   ): Call {
     const open = { outcome: 'open', code: null, returnedAt: Number.POSITIVE_INFINITY, returned: Number.POSITIVE_INFINITY } as const;
     const begun: Call = {
@@ -108,6 +113,8 @@ export class History {
       invokedAt: this.#now(),
       invoked: ++this.#events,
       shownAfter: 0,
+      xid: null,
+      shown: null,
       answer: {},
     };
     this.calls.push(begun);
@@ -139,11 +146,11 @@ export class History {
 }
 
 export function describeCall(call: Call): string {
-  const { number, client, server, session, kind, path, invokedAt, returnedAt, outcome, code } = call;
+  const { number, client, place, session, kind, path, invokedAt, returnedAt, outcome, code } = call;
   const what = kind === 'multi' ? call.parts.map(describePart).join(' + ') : [path, ...call.parts.map(describeArguments)].join(' ');
   const when = Number.isFinite(returnedAt) ? `${invokedAt.toFixed(3)}-${returnedAt.toFixed(3)}` : `${invokedAt.toFixed(3)}-`;
   const told = describeAnswer(call.answer);
-  return `#${number} ${client}@${server} 0x${session} ${kind} ${what} [${when}] ${outcome}${code === null ? '' : ` ${code}`}${told}`;
+  return `#${number} ${client} at ${place.name} 0x${session} ${kind} ${what} [${when}] ${outcome}${code === null ? '' : ` ${code}`}${told}`;
 }
 
 const describePart = (part: Part): string => `${part.type} ${part.path} ${describeArguments(part)}`;

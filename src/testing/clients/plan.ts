@@ -17,6 +17,7 @@ export interface Mix {
 
 /** What the clients of a run do. Times in simulated ms, chances from 0 to 1. */
 export interface WorkloadPlan {
+  /** In each process, those that host no server included. */
   readonly clientsPerServer: number;
   /** How long a client waits between two calls, from and to. */
   readonly pause: readonly [number, number];
@@ -43,10 +44,14 @@ export interface WorkloadPlan {
   readonly timeout: readonly [number, number];
   /** How often a process watches the whole tree by its node. */
   readonly nodeWatch: number;
+  /** How often a session over the wire may be served without a quorum, and how often by one server alone. */
+  readonly readOnly: number;
+  readonly oneServer: number;
 }
 
 /** Draws a plan. */
 export function drawPlan(chance: Chance): WorkloadPlan {
+  const wire = chance.fork('wire');
   const weight = (): number => chance.pick([0, 1, 1, 2, 5]);
   const mix = { register: chance.between(4, 12), read: chance.between(2, 8), syncedRead: chance.between(1, 6), multi: weight() };
   const rest = { ephemeral: weight(), sequential: weight(), container: weight(), ttl: weight(), acl: weight() };
@@ -75,5 +80,7 @@ export function drawPlan(chance: Chance): WorkloadPlan {
       [2, 20],
     ]),
     nodeWatch: chance.pick([0, 0.5, 1]),
+    readOnly: wire.pick([0, 0.3, 1]),
+    oneServer: wire.pick([0, 0.2]),
   };
 }

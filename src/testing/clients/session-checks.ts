@@ -1,8 +1,10 @@
 import { Op } from '../../model/codes.ts';
 import { zxidHex } from '../../model/zxid.ts';
+import type { SessionState } from '../../node/api.ts';
 import type { CommittedHistory, Entry } from './committed.ts';
 import type { Handle } from './handle.ts';
 import { type Call, describeCall } from './history.ts';
+import { ClientLife } from './place.ts';
 import type { Complain } from './reference.ts';
 
 /** Bounds that hold once the ensemble is calm: a stable leader, no faults, clocks at true speed. Simulated ms. */
@@ -53,10 +55,11 @@ export class SessionChecks {
   }
 
   /** A node that shows the end of a session can't have got the leader's word, given behind that end, that the session lives. */
-  #mustBeOpen({ key, life, state, isHeld, client }: Handle): void {
+  #mustBeOpen({ key, node, state, isHeld, name }: Handle): void {
     const closed = this.#committed.reference.sessions.get(key)?.closed ?? Number.POSITIVE_INFINITY;
-    if (!isHeld || state !== 'connected' || closed > (life.position ?? 0)) return;
-    this.#complain('SessionExpiry', `session 0x${key} of ${client} at server ${life.server} goes on, although it is closed`);
+    // Over the wire the word was given some time ago.
+    if (node === null || !isHeld || state !== 'connected' || closed > (node.position ?? 0)) return;
+    this.#complain('SessionExpiry', `${name} goes on, although it is closed`);
   }
 
   settled(handle: Handle, call: Call, calls: readonly Call[]): void {
@@ -82,9 +85,17 @@ export class SessionChecks {
     for (const other of this.#handles.get(handle.key) ?? []) {
       if (other.askedAt <= handle.connectedAt || other.openedAt > call.invokedAt) continue;
       if (!other.isHeld || other.connection > 0) continue;
-      const whose = `${other.client} at server ${other.life.server}`;
-      this.#complain('SessionMoved', `${describeCall(call)}: ${whose} has had the session since ${other.openedAt.toFixed(3)}`);
+      this.#complain('SessionMoved', `${describeCall(call)}: ${other.name} has had the session since ${other.openedAt.toFixed(3)}`);
     }
+  }
+
+  /** The session has another id. */
+  renamed(handle: Handle, before: string): void {
+    this.#handles.set(
+      before,
+      (this.#handles.get(before) ?? []).filter((other) => other !== handle),
+    );
+    this.opened(handle);
   }
 
   /** Whether somebody has a session may have changed. */
@@ -101,6 +112,36 @@ export class SessionChecks {
     for (const handle of [...this.#handles.values()].flat()) this.changed(handle);
   }
 
+  /**
+   * A client gives its session up when no server can have kept it, by the clock of its process: not before, and not later either. And when nothing is disturbed it loses no connection, unless somebody else has wanted
+   * the session.
+   */
+  changedOverWire(handle: Handle, before: SessionState, calls: readonly Call[]): void {
+    const { life, state, key, name } = handle;
+    if (!(life instanceof ClientLife)) return;
+    const calmFor = this.#now() - this.#calmSince;
+    const isAlone = this.#handles.get(key)?.length === 1 && !calls.some(({ kind, session }) => kind === 'resume' && session === key);
+    if (state === 'suspended' && calmFor > this.#bounds.answer && isAlone) {
+      this.#complain('NoHang', `${name} has lost its connection after ${Math.round(calmFor)} ms of calm`);
+    }
+    const session = this.#committed.reference.sessions.get(key);
+    if (state === 'suspended') {
+      // A session that has begun without a quorum is none that could expire.
+      handle.away = session === undefined ? null : { since: life.now(), stalled: life.stalled };
+      return;
+    }
+    if (before !== 'suspended' || state === 'closed' || handle.away === null || session === undefined) return;
+    const { timeout } = session;
+    const away = life.now() - handle.away.since;
+    const stalled = life.stalled - handle.away.stalled;
+    // It learns of the loss when at most two thirds are over.
+    if (state === 'expired' && session.closed === null && away < timeout / 3 - 1)
+      this.#complain('SessionExpiry', `${name} was given up after ${away} ms without a connection (timeout ${timeout}), and is open`);
+    // With an identity to prove there may have been connections in between.
+    if (handle.ids.length === 0 && away - stalled > (timeout * 4) / 3 + this.#bounds.alive)
+      this.#complain('SessionExpiry', `${name} had no connection for ${away} ms (timeout ${timeout}) and was not given up`);
+  }
+
   /** Whoever wanted to go on with a session was told that it has expired: so it must have been closed by then. */
   saidExpired(call: Call): void {
     const session = this.#committed.reference.sessions.get(call.session);
@@ -109,16 +150,12 @@ export class SessionChecks {
     }
   }
 
-  /** A node that serves asks its leader for each of its sessions. */
+  /** A node that serves asks its leader for each of its sessions, and a client looks for a server. */
   #findSuspended(): void {
     for (const handle of [...this.#handles.values()].flat()) {
-      const { key, client, life, state, isHeld } = handle;
-      const servesFor = this.#now() - Math.max(this.#calmSince, life.servingSince);
-      if (!isHeld || state !== 'suspended' || !life.serving || servesFor <= this.#bounds.answer) continue;
-      this.#complain(
-        'NoHang',
-        `session 0x${key} of ${client} at server ${life.server} is suspended, which has served for ${servesFor} ms of calm`,
-      );
+      const suspendedFor = this.#now() - Math.max(this.#calmSince, handle.couldGoOnSince);
+      if (!handle.isHeld || handle.state !== 'suspended' || suspendedFor <= this.#bounds.answer) continue;
+      this.#complain('NoHang', `${handle.name} is suspended, though it could have gone on for ${suspendedFor} ms of calm`);
     }
   }
 
@@ -131,17 +168,29 @@ export class SessionChecks {
     this.expired++;
     const session = this.#committed.reference.sessions.get(key);
     for (const handle of this.#handles.get(key) ?? []) {
-      const { life, openedAt } = handle;
-      if (!handle.isHeld || !life.serving || session === undefined) continue;
-      const aliveFor = this.#now() - Math.max(this.#calmSince, life.servingSince, openedAt);
-      if (aliveFor <= this.#bounds.alive) continue;
+      if (!handle.isHeld || session === undefined) continue;
+      const aliveFor = this.#now() - Math.max(this.#calmSince, handle.keptAliveSince);
+      // A client may believe for most of its timeout that it has a connection.
+      if (aliveFor <= this.#bounds.alive + (handle.wire === null ? 0 : session.timeout)) continue;
       const how = `whose process has kept it alive for ${Math.round(aliveFor)} ms (timeout ${session.timeout})`;
-      this.#complain('SessionExpiry', `session 0x${key} of ${handle.client} at server ${life.server}, ${how}, was expired`);
+      this.#complain('SessionExpiry', `${handle.name} ${how}, was expired`);
+    }
+  }
+
+  /** A server tells its clients when their session is over, by ending their connection. */
+  #findClosed(): void {
+    for (const handle of [...this.#handles.values()].flat()) {
+      const { wire, key, name, isHeld, keptAliveSince } = handle;
+      const connectedFor = this.#now() - Math.max(this.#calmSince, keptAliveSince);
+      const closed = this.#committed.reference.sessions.get(key)?.closed ?? null;
+      if (wire === null || !isHeld || closed === null || connectedFor <= this.#bounds.answer) continue;
+      if (closed < wire.position) this.#complain('SessionExpiry', `${name} goes on, although it is closed`);
     }
   }
 
   finish(calls: readonly Call[]): void {
     const now = this.#now();
+    this.#findClosed();
     for (const [key, session] of this.#committed.reference.sessions) {
       const freeSince = this.#freeSince.get(key);
       if (session.closed !== null || freeSince === undefined) continue;
@@ -154,9 +203,8 @@ export class SessionChecks {
     }
     this.#findSuspended();
     for (const call of calls) {
-      const life = this.#committed.life(call.server);
       if (call.outcome !== 'open') continue;
-      if (life === undefined || life.over || life.number !== call.life) {
+      if (call.place.over) {
         call.outcome = 'dead';
         continue;
       }

@@ -3,7 +3,11 @@ import { zxidEquals, zxidHex } from '../../model/zxid.ts';
 import type { SessionState, WatchEvent } from '../../node/api.ts';
 import type { CommittedHistory, NodeLife, Step } from './committed.ts';
 import type { Handle } from './handle.ts';
+import type { Call } from './history.ts';
+import type { Place } from './place.ts';
 import { type Complain, isWithin, type TreeEvent } from './reference.ts';
+import type { WireWatch } from './wire-log.ts';
+import { WirePersistentCheck } from './wire-watches.ts';
 
 /** The events of one step that one watch is to be told. */
 interface Due {
@@ -230,10 +234,10 @@ export class OneShotCheck {
     if (this.#set) this.#verify(event);
   };
 
-  /** The read was answered; `isSet` says whether that has set the watch. */
-  settled(isSet: boolean): void {
+  /** The read was answered. */
+  settled({ outcome }: Call): void {
     this.#set = true;
-    if (!isSet) {
+    if (outcome !== 'ok') {
       if (this.#told !== null) this.#complain('Watches', `${this.#name}, whose read failed, was set all the same`);
       return this.end();
     }
@@ -262,7 +266,7 @@ export class OneShotCheck {
   }
 }
 
-interface Checked {
+export interface Checked {
   readonly over: boolean;
   /** Called where nothing may be outstanding. */
   caughtUp(): void;
@@ -270,12 +274,14 @@ interface Checked {
   end(complete?: boolean): void;
 }
 
+const isOverWire = (check: Checked): check is Checked & WireWatch => 'restored' in check;
+
 /** All watches of a run that are looked after, by who has them. */
 export class WatchChecks {
   readonly #sessions = new Map<Handle, Set<Checked>>();
-  readonly #nodes = new Map<NodeLife, PersistentCheck>();
+  readonly #nodes = new Map<Place, PersistentCheck>();
   /** Every persistent watch with a listener that there has been. */
-  readonly persistent: PersistentCheck[] = [];
+  readonly persistent: (PersistentCheck | WirePersistentCheck)[] = [];
 
   addNode(check: PersistentCheck): void {
     this.persistent.push(check);
@@ -283,7 +289,8 @@ export class WatchChecks {
   }
 
   add(handle: Handle, check: Checked): void {
-    if (check instanceof PersistentCheck) this.persistent.push(check);
+    if (check instanceof PersistentCheck || check instanceof WirePersistentCheck) this.persistent.push(check);
+    if (isOverWire(check)) handle.wire?.watches.add(check);
     const checks = this.#sessions.get(handle);
     if (checks === undefined) this.#sessions.set(handle, new Set([check]));
     else checks.add(check);
@@ -313,7 +320,7 @@ export class WatchChecks {
     this.#nodes.get(life)?.caughtUp();
   }
 
-  ended(life: NodeLife): void {
+  ended(life: Place): void {
     for (const [handle, checks] of this.#sessions) {
       if (handle.life !== life) continue;
       for (const check of checks) check.end();
@@ -325,6 +332,6 @@ export class WatchChecks {
 
   finish(): void {
     for (const handle of [...this.#sessions.keys()]) this.caughtUp(handle);
-    for (const [life, check] of this.#nodes) if (life.serving) check.caughtUp();
+    for (const check of this.#nodes.values()) if (check.owner.life.serving) check.caughtUp();
   }
 }

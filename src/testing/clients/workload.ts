@@ -1,17 +1,20 @@
 import type Long from 'long';
-import type { SessionOptions } from '../../node/api.ts';
+import type { Session, SessionOptions } from '../../node/api.ts';
 import type { Chance } from '../chance.ts';
+import type { ClientOptions, ClientProgram } from '../client.ts';
 import { type Probe, Violation } from '../probe.ts';
 import type { Program } from '../program.ts';
-import { type ActionContext, Actions, isRegister } from './actions.ts';
+import { type ActionContext, Actions, isRegister, type Surroundings } from './actions.ts';
 import { AnswerChecks } from './answers.ts';
 import { CommittedHistory, type NodeLife } from './committed.ts';
-import { Handle, type Ledger, record } from './handle.ts';
+import { type Frontier, Handle, type Ledger, record } from './handle.ts';
 import { type CallCounts, describeCall, History } from './history.ts';
+import { ClientLife, type Place } from './place.ts';
 import { drawPlan, type WorkloadPlan } from './plan.ts';
 import { checkRegisters, type LinearizabilityResult } from './registers.ts';
 import { type Bounds, SessionChecks } from './session-checks.ts';
 import { PersistentCheck, WatchChecks } from './watch-checks.ts';
+import { WireLog } from './wire-log.ts';
 
 export interface WorkloadOptions {
   /** Decides everything that the programs' own chance does not. */
@@ -49,6 +52,12 @@ export interface WorkloadStatistics {
   readonly untold: number;
 }
 
+/** A process that clients live in, and how they get a session there. */
+interface Stage extends Surroundings {
+  readonly life: Place;
+  open(options: SessionOptions, wire: WireLog | undefined, chance: Chance): Promise<Session>;
+}
+
 /** A session that whoever finds it may go on with. */
 interface LeftSession {
   readonly key: string;
@@ -58,13 +67,14 @@ interface LeftSession {
 }
 
 /**
- * Clients that use the ensemble as applications do, in the processes of its servers, and checks on all that they see:
+ * Clients that use the ensemble as applications do, in the processes of its servers and over the wire, and checks on all that they see:
  *
  * - AcknowledgedWrites: what was acknowledged is committed, once, as the answer says; what was refused is not.
  * - SessionOrder, ReadYourWrites, MonotonicReads: a session's answers and writes keep the order of its calls, and it never sees time go back, on another server neither.
  * - SyncedReads and Linearizable: a read behind a sync shows all that was committed before the sync; writes and synced reads of a znode have an order that explains all answers.
  * - ReadsAreCommitted, TreeMatchesHistory, TransactionsMakeSense: what is shown is what the committed transactions make, by rules written a second time.
  * - Watches: each change is told, in order, once, and before it shows.
+ * - OneAttempt: over the wire a call is one request, or none.
  * - SessionExpiry, SessionMoved and NoHang: sessions end when they should and not before; one server at a time writes for them; every call on a node that lives is answered.
  */
 export class Workload {
@@ -79,6 +89,8 @@ export class Workload {
   readonly #context: ActionContext;
   readonly #handles = new Set<Handle>();
   readonly #left: LeftSession[] = [];
+  /** By the ids of clients. */
+  readonly #clientLives = new Map<number, ClientLife>();
   #tags = 0;
   #quiet = false;
   #opened = 0;
@@ -101,6 +113,7 @@ export class Workload {
       history: this.history,
       committed: this.#committed,
       report,
+      renamed: (handle, before) => this.#sessions.renamed(handle, before),
       settled: (handle, call) => {
         this.#answers.settled(handle, call);
         this.#watches.caughtUp(handle);
@@ -109,12 +122,17 @@ export class Workload {
       stateChanged: (handle, before) => {
         this.#watches.stateChanged(handle, before);
         this.#sessions.changed(handle);
+        this.#sessions.changedOverWire(handle, before, this.history.calls);
         if (!handle.isHeld) this.#handles.delete(handle);
       },
     };
     const { plan } = this;
     const nextTag = (): string => `d${++this.#tags}`;
-    this.#context = { plan, committed: this.#committed, complain, watches: this.#watches, nextTag };
+    const calls = (): number => this.history.calls.length;
+    this.#context = { plan, committed: this.#committed, complain, watches: this.#watches, nextTag, calls };
+    this.#committed.onDeed = (id, what) => {
+      if (what === 'client is killed') this.#clientEnded(id);
+    };
   }
 
   /** Must see all that the servers do, from before the first transaction on; servers that serve an empty history may have been up before. */
@@ -132,10 +150,46 @@ export class Workload {
       life = this.#committed.life(server) as NodeLife;
     }
     if (chance.chance(this.plan.nodeWatch)) this.#watchNode(program, life);
-    const clients: Promise<void>[] = [];
-    for (let i = 1; i <= this.plan.clientsPerServer; i++) {
-      clients.push(this.#client(program, life, `c${server}.${life.number}.${i}`, chance.fork(`client ${i}`)));
-    }
+    const stage: Stage = {
+      life,
+      node,
+      sleep: program.sleep,
+      open: (session) => node.openSession(session),
+    };
+    await this.#clients(stage, `c${server}.${life.number}`, chance);
+  }
+
+  /** The same in the process of a client: its sessions are over the wire. */
+  async bootClient(program: ClientProgram): Promise<void> {
+    const { client, name, clock, chance } = program;
+    const number = (this.#clientLives.get(client)?.number ?? 0) + 1;
+    const life = new ClientLife(name, number, clock, this.#options.tickTime);
+    this.#clientLives.set(client, life);
+    const stage: Stage = {
+      life,
+      node: null,
+      sleep: program.sleep,
+      open: (session, wire, choice) => program.connect({ ...session, ...this.#drawConnection(choice, program.servers), wire }),
+    };
+    await this.#clients(stage, `${name}.${number}`, chance);
+  }
+
+  #drawConnection(chance: Chance, servers: readonly number[]): ClientOptions {
+    const { tickTime } = this.#options;
+    return {
+      servers: chance.chance(this.plan.oneServer) ? [chance.pick(servers)] : servers,
+      readOnly: chance.chance(this.plan.readOnly),
+      openTimeout: tickTime * chance.between(5, 50),
+      // The client's own times are meant for ticks of seconds.
+      connectTimeout: tickTime * chance.between(1, 5),
+      backoff: { min: Math.ceil(tickTime / 50), max: tickTime },
+    };
+  }
+
+  async #clients(stage: Stage, name: string, chance: Chance): Promise<void> {
+    const clients = Array.from({ length: this.plan.clientsPerServer }, (_, i) =>
+      this.#client(stage, `${name}.${i + 1}`, chance.fork(`client ${i + 1}`)),
+    );
     await Promise.all(clients);
   }
 
@@ -179,11 +233,22 @@ export class Workload {
 
   #lifeChanged(life: NodeLife, what: 'began' | 'serving' | 'ended'): void {
     if (what === 'serving' && !life.serving) this.#watches.nodeSuspends(life);
-    if (what !== 'ended') return;
-    this.#watches.ended(life);
+    if (what === 'ended') this.#placeEnded(life);
+  }
+
+  #clientEnded(id: number): void {
+    const life = this.#clientLives.get(id);
+    if (life === undefined || life.over) return;
+    life.over = true;
+    this.#placeEnded(life);
+  }
+
+  /** A process is no more; whoever finds its sessions may go on with them. */
+  #placeEnded(place: Place): void {
+    this.#watches.ended(place);
     this.#sessions.lifeEnded();
     for (const handle of this.#handles) {
-      if (handle.life !== life) continue;
+      if (handle.life !== place) continue;
       this.#handles.delete(handle);
       this.#leave(handle);
     }
@@ -203,14 +268,15 @@ export class Workload {
 
   // ---- a client ----
 
-  async #client(program: Program, life: NodeLife, name: string, chance: Chance): Promise<void> {
+  async #client(stage: Stage, name: string, chance: Chance): Promise<void> {
+    const { life } = stage;
     while (!this.#isOver(life)) {
-      const handle = await this.#open(program, life, name, chance);
+      const handle = await this.#open(stage, name, chance);
       if (handle === null) {
-        await program.sleep(chance.between(1, this.#options.tickTime));
+        await stage.sleep(chance.between(1, this.#options.tickTime));
         continue;
       }
-      const actions = new Actions(this.#context, program, chance, handle);
+      const actions = new Actions(this.#context, stage, chance, handle);
       await actions.prepare();
       const calls = chance.between(...this.plan.sessionCalls);
       const leaves = chance.chance(this.plan.left);
@@ -220,9 +286,9 @@ export class Workload {
         if (i === early) this.#leave(handle);
         const atOnce = chance.chance(this.plan.pipelined) ? chance.between(2, this.plan.pipeline) : 1;
         await Promise.all(Array.from({ length: atOnce }, () => actions.one()));
-        await program.sleep(chance.between(...this.plan.pause));
+        await stage.sleep(chance.between(...this.plan.pause));
         // While it is suspended every call is refused at once.
-        if (handle.state === 'suspended') await program.sleep(chance.between(1, this.#options.tickTime));
+        if (handle.state === 'suspended') await stage.sleep(chance.between(1, this.#options.tickTime));
       }
       if (!handle.isHeld || this.#isOver(life)) continue;
       if (leaves && early === calls) this.#leave(handle);
@@ -233,26 +299,27 @@ export class Workload {
     }
   }
 
-  #isOver(life: NodeLife): boolean {
+  #isOver(life: Place): boolean {
     return this.#quiet || life.over;
   }
 
-  async #open(program: Program, life: NodeLife, client: string, chance: Chance): Promise<Handle | null> {
+  async #open(stage: Stage, client: string, chance: Chance): Promise<Handle | null> {
     const { committed, history } = this.#ledger;
+    const { life, node } = stage;
     const left =
       this.#left.length > 0 && chance.chance(this.plan.resumed) ? this.#left.splice(chance.below(this.#left.length), 1)[0] : null;
     const timeout = left?.timeout ?? this.#options.tickTime * chance.between(...this.plan.timeout);
-    const frontier = left === null ? null : this.#answers.frontier(left.key);
+    const wire = node === null ? new WireLog(committed, this.#context.complain) : null;
+    const frontier = left === null ? null : this.#frontierOf(left, wire);
     const call = history.begin({
       client,
-      server: life.server,
-      life: life.number,
+      place: life,
       session: left?.key ?? '',
       kind: left === null ? 'open' : 'resume',
       path: '',
       parts: [],
       committedBefore: committed.latest,
-      shownBefore: life.position ?? 0,
+      shownBefore: 0,
       connection: 0,
       ids: [],
       sync: null,
@@ -262,7 +329,7 @@ export class Workload {
       this.#ledger,
       life,
       call,
-      () => program.node.openSession({ ...options, signal: this.#signal(program, chance) }),
+      () => stage.open({ ...options, signal: this.#signal(stage, chance) }, wire ?? undefined, chance),
       () => ({}),
     );
     if (session === null) {
@@ -272,8 +339,9 @@ export class Workload {
       else this.#left.push(left);
       return null;
     }
-    const handle = new Handle(this.#ledger, client, life, session, call, frontier);
-    if (!committed.reference.sessions.has(handle.key)) {
+    const handle = new Handle(this.#ledger, client, life, session, call, frontier, wire);
+    // A server without a quorum makes up a session of its own.
+    if (!session.readOnly && !committed.reference.sessions.has(handle.key)) {
       this.#context.complain('AcknowledgedWrites', `${describeCall(call)}: session 0x${handle.key} was never created`);
     }
     this.#handles.add(handle);
@@ -285,10 +353,18 @@ export class Workload {
     return handle;
   }
 
-  #signal(program: Program, chance: Chance): AbortSignal | undefined {
+  /**
+   * How far somebody who goes on with a session must see the history. A client that comes over the wire tells the server what it has seen itself, and that is nothing: so it may see what is older than what
+   * others have seen in the session. In a server's process the leader is asked.
+   */
+  #frontierOf({ key }: LeftSession, wire: WireLog | null): Frontier {
+    return wire === null ? this.#answers.frontier(key) : { position: 0, by: 'nothing' };
+  }
+
+  #signal({ sleep }: Surroundings, chance: Chance): AbortSignal | undefined {
     if (!chance.chance(this.plan.aborted)) return undefined;
     const controller = new AbortController();
-    void program.sleep(chance.between(1, 50)).then(() => controller.abort());
+    void sleep(chance.between(1, 50)).then(() => controller.abort());
     return controller.signal;
   }
 }
