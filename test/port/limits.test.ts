@@ -75,6 +75,22 @@ it('reads no more requests than may be under way, and answers all of them', asyn
   expect(underWay()).toBe(0);
 });
 
+it('gives everybody a turn while one asks for more than may be under way', async () => {
+  rig = await PortRig.start({ voters: 1, globalOutstandingLimit: 2 });
+  const [greedy, modest] = [await rig.client(), await rig.client()];
+  ok(await greedy.call(create('/n')));
+  let left = 1000;
+  const set = { op: 5, path: '/n', data: octetsFromText('x'), version: -1 } as const;
+  const asked = Array.from({ length: left }, () => greedy.call(set).then(() => left--));
+  await eventually('some of it is under way', () => left < 1000);
+  for (let i = 0; i < 5; i++) {
+    ok(await modest.ping());
+    ok(await modest.call(set));
+  }
+  expect(left).toBeGreaterThan(0);
+  await Promise.all(asked);
+});
+
 it('lets a client that does not read wait, and nobody else', async () => {
   rig = await PortRig.start({ voters: 1 });
   const [slow, other] = [await rig.client(), await rig.client()];

@@ -68,7 +68,8 @@ export class ClientPort implements SessionHolder, ConnectionHost<Connection>, Tr
   /** -1 until somebody wants to know it in this turn. */
   #turnTime = -1;
   #bytesUnderWay = 0;
-  #waiting: Connection[] = [];
+  /** Connections that are not read from until less is under way, in the order of their turns. */
+  readonly #waiting = new Set<Connection>();
   #dirty: Connection[] = [];
   #flushPlanned = false;
   #wakePlanned = false;
@@ -153,6 +154,7 @@ export class ClientPort implements SessionHolder, ConnectionHost<Connection>, Tr
 
   over(connection: Connection, reason: string): void {
     this.connections.delete(connection);
+    this.#waiting.delete(connection);
     this.stats.dropped++;
     const address = addressOf(connection.remote);
     const left = (this.#byAddress.get(address) ?? 1) - 1;
@@ -319,21 +321,23 @@ export class ClientPort implements SessionHolder, ConnectionHost<Connection>, Tr
   left(bytes: number): void {
     this.underWay--;
     this.#bytesUnderWay -= bytes;
-    if (this.#waiting.length === 0 || this.#wakePlanned || this.isFull) return;
+    if (this.#waiting.size === 0 || this.#wakePlanned || this.isFull) return;
     this.#wakePlanned = true;
     this.#options.clock.defer(this.#wake);
   }
 
   waits(connection: Connection): void {
-    this.#waiting.push(connection);
+    this.#waiting.add(connection);
   }
 
-  /** Those who have waited longest come first; who finds the port full again waits again. */
+  /** Those who have waited longest come first; who finds the port full again waits behind all others. So nobody starves them by asking without end. */
   readonly #wake = (): void => {
     this.#wakePlanned = false;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const connection of waiting) connection.resume();
+    for (const connection of this.#waiting) {
+      if (this.isFull) return;
+      this.#waiting.delete(connection);
+      connection.resume();
+    }
   };
 
   read(connection: Connection, record: ReadRequest, auth: readonly Id[], w: JuteWriter): number {
