@@ -96,11 +96,15 @@ export function requirePackages(...files: string[]): void {
   throw new Error(`THE INTEROPERABILITY TESTS CANNOT RUN\n${lines.join('\n')}`);
 }
 
+/** Test files run two at a time; each has ports of its own, for a port that looks free may be somebody's who is about to start. */
+const PORTS = 10_000;
+const FIRST_PORT = 12_000 + (Number(process.env.VITEST_POOL_ID ?? 0) % 2) * PORTS;
+
 /** `n` ports that were free a moment ago, outside the range that outgoing connections take theirs from, so that a server can have its port again after a kill. */
 export async function freePorts(n: number): Promise<number[]> {
   const ports: number[] = [];
   while (ports.length < n) {
-    const port = 12_000 + Math.floor(Math.random() * 20_000);
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
     if (!ports.includes(port) && (await isFree(port))) ports.push(port);
   }
   return ports;

@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 
 const fromRoot = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
-/** What needs Debian's packages of Apache ZooKeeper and its clients. One file at a time: a file starts several servers, and Java is large. */
+/** What needs Debian's packages of Apache ZooKeeper and its clients. Two files at a time: most of the time they wait, but each starts several servers, and Java is large. */
 export default defineConfig({
   root: fromRoot('.'),
   resolve: {
@@ -12,5 +12,5 @@ export default defineConfig({
       { find: /^zab-ensemble\/testing$/, replacement: fromRoot('src/testing/index.ts') },
     ],
   },
-  test: { include: ['test/interop/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000, pool: 'forks', fileParallelism: false },
+  test: { include: ['test/interop/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000, pool: 'forks', maxWorkers: 2 },
 });
