@@ -1,4 +1,5 @@
 import type { Mutant } from './mutant.ts';
+import { portMutants } from './of-port.ts';
 import { protocolMutants } from './of-protocol.ts';
 import { sessionMutants } from './of-sessions.ts';
 import { storageMutants } from './of-storage.ts';
@@ -11,6 +12,7 @@ export const mutants: readonly Mutant[] = [
   ...protocolMutants,
   ...synchronisationMutants,
   ...sessionMutants,
+  ...portMutants,
   ...treeMutants,
   ...storageMutants,
   ...transportMutants,
