@@ -46,6 +46,8 @@ export class RemoteWatches implements WatchRegistry {
   readonly #persistent = new Map<string, Persistent>();
   /** Modes that this connection's server has been asked for. */
   readonly #registered = new Map<string, 0 | 1>();
+  /** Modes that it has taken: what it sends until then is sent by the mode before. */
+  readonly #inForce = new Map<string, 0 | 1>();
   /** Reads under way that want a one-shot watch, by path. */
   readonly #reading = new Map<string, number>();
   /** The path whose watches are ended one by one, because the server has refused them. */
@@ -148,9 +150,11 @@ export class RemoteWatches implements WatchRegistry {
       this.#registered.set(path, wanted);
       this.#host.ask({ op: Op.addWatch, path: this.#host.chroot.toServer(path), mode: wanted }, (answer) => {
         if (answer instanceof Error) this.#refused(path, answer);
+        else this.#inForce.set(path, wanted);
       });
     } else if (!this.#isNeeded(path)) {
       this.#registered.delete(path);
+      this.#inForce.delete(path);
       // Whether the server had one does not matter.
       this.#host.ask({ op: Op.removeWatches, path: this.#host.chroot.toServer(path), kind: WatchKind.any }, () => {});
     }
@@ -162,6 +166,7 @@ export class RemoteWatches implements WatchRegistry {
     this.#host.unsupported(path, error);
     this.#ending = null;
     this.#registered.delete(path);
+    this.#inForce.delete(path);
   }
 
   /** Whether one-shot watches live on the registration of a path. */
@@ -177,6 +182,7 @@ export class RemoteWatches implements WatchRegistry {
     this.#since ??= this.#host.lastZxid;
     for (const { plain, recursive } of this.#persistent.values()) for (const watch of [...plain, ...recursive]) this.#missed.add(watch);
     this.#registered.clear();
+    this.#inForce.clear();
     this.#reading.clear();
   }
 
@@ -188,7 +194,8 @@ export class RemoteWatches implements WatchRegistry {
     this.#isConnected = true;
     const since = this.#since ?? this.#host.lastZxid;
     for (const path of this.#persistent.keys()) this.#registered.set(path, this.#wanted(path)!);
-    const requests = watchRequests(since, this.#lists(), this.#registered, (path) => this.#host.chroot.toServer(path));
+    const asked = new Map(this.#registered);
+    const requests = watchRequests(since, this.#lists(), asked, (path) => this.#host.chroot.toServer(path));
     // Only when all of it stands has nothing been missed: a connection that breaks before is made up for from the same point.
     let open = requests.length;
     this.#isRestoring = open > 0;
@@ -196,7 +203,7 @@ export class RemoteWatches implements WatchRegistry {
     for (const request of requests) {
       this.#host.ask(request, (answer) => {
         if (answer instanceof Error) this.#host.logger('error', 'the server refused to restore watches', { error: answer });
-        else if (--open === 0) this.#restored(since, answer);
+        else if (--open === 0) this.#restored(since, answer, asked);
       });
     }
   }
@@ -208,7 +215,8 @@ export class RemoteWatches implements WatchRegistry {
     return { data, exist, child: [...(this.#shots?.child.keys() ?? [])] };
   }
 
-  #restored(since: Long, zxid: Long): void {
+  #restored(since: Long, zxid: Long, modes: ReadonlyMap<string, 0 | 1>): void {
+    for (const [path, mode] of modes) if (this.#registered.has(path)) this.#inForce.set(path, mode);
     this.#since = null;
     this.#isRestoring = false;
     const missed = [...this.#missed];
@@ -230,7 +238,7 @@ export class RemoteWatches implements WatchRegistry {
     this.#fire({ type: typeName(type), path, zxid: known });
     if (path === '/' || (type !== EventType.nodeCreated && type !== EventType.nodeDeleted)) return;
     const parent = outer(parentOf(path));
-    if (this.#registered.get(parent) !== WatchMode.persistentRecursive) return;
+    if (this.#inForce.get(parent) !== WatchMode.persistentRecursive) return;
     this.#told = parent;
     this.#fire({ type: 'childrenChanged', path: parent, zxid: known });
   }

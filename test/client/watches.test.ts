@@ -135,6 +135,8 @@ test('persistent watches: a recursive one beside one that is not leaves nobody o
   session.watch('/a', () => {});
   await lab.clock.turn();
   expect(registrations(server)).toEqual(['add /a 0', 'add /a 1']);
+  const answer = answerer(server);
+  answer();
   // 3.8.0 with the recursive mode alone: creations and deletions tell of the children.
   server.event(nodeCreated, '/a/x');
   server.event(nodeCreated, '/a/x/y');
@@ -149,11 +151,33 @@ test('persistent watches: a recursive one beside one that is not leaves nobody o
   end();
   await lab.clock.turn();
   expect(registrations(server)).toEqual(['add /a 0', 'add /a 1', 'add /a 0']);
+  answer();
   // The one that a server with both modes still has for the subtree is nobody's.
   server.event(nodeCreated, '/a/w');
   server.event(nodeChildrenChanged, '/a');
   expect(plain.seen).toEqual([...changes, 'childrenChanged /a']);
   expect(recursive.seen).toHaveLength(5);
+});
+
+test('persistent watches: a mode holds until the server has taken another one', async () => {
+  const lab = new Lab();
+  const { session, server } = await lab.session();
+  const [plain, child] = [notes(), notes()];
+  const end = session.watch('/a', () => {}, { recursive: true });
+  session.watch('/a', plain);
+  const read = session.getChildren('/a', { watch: child });
+  await lab.clock.turn();
+  answerer(server)();
+  await read;
+  end();
+  await lab.clock.turn();
+  expect(registrations(server)).toEqual(['add /a 1', 'add /a 0']);
+  // The server has not read that yet, and so says nothing of children.
+  server.event(nodeCreated, '/a/x');
+  expect([plain.seen, child.seen]).toEqual([['childrenChanged /a'], ['childrenChanged /a']]);
+  server.reply(server.requests.at(-1)!.xid);
+  server.event(nodeChildrenChanged, '/a');
+  expect(plain.seen).toEqual(['childrenChanged /a', 'childrenChanged /a']);
 });
 
 test('persistent watches: a change of children is told twice only if it happened twice', async () => {
@@ -162,14 +186,15 @@ test('persistent watches: a change of children is told twice only if it happened
   const plain = notes();
   session.watch('/a', plain);
   session.watch('/a', () => {}, { recursive: true });
-  const read = session.exists('/q');
+  const reads = [session.exists('/p'), session.exists('/q')];
   await lab.clock.turn();
+  const [first, second] = server.requests.filter(({ op }) => op === Op.exists);
+  for (const { xid } of server.requests.filter(({ xid }) => xid < first.xid)) server.reply(xid);
   server.event(nodeCreated, '/a/x');
-  const last = server.last(Op.exists);
-  for (const { xid } of server.requests.filter(({ xid }) => xid < last.xid)) server.reply(xid);
+  server.reply(first.xid, 5, Err.noNode);
   server.event(nodeChildrenChanged, '/a');
-  server.reply(last.xid, 5, Err.noNode);
-  await read;
+  server.reply(second.xid, 5, Err.noNode);
+  await Promise.all(reads);
   expect(plain.seen).toEqual(['childrenChanged /a', 'childrenChanged /a']);
 });
 
