@@ -5,6 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { connect } from '../../src/index.ts';
 import { eventually } from '../ensemble/client.ts';
 import { apacheServer, freePorts } from './apache.ts';
+import { digestMismatches } from './digests.ts';
 import { ApacheMember, type Member, OurMember } from './members.ts';
 import { MixedEnsemble, SUPER, SUPER_DIGEST } from './mixed.ts';
 import { dump } from './trees.ts';
@@ -66,8 +67,9 @@ test('in a running ensemble, one server after another, with snapshots compressed
   await ensemble.endClients();
   ledger.verify(await ensemble.equalTrees());
   for (const m of ensemble.apaches) {
-    expect(await m.fourLetter('mntr')).toMatch(/^zk_digest_mismatches_count\t0$/m);
-    expect(m.log()).not.toMatch(/digest mismatch|Digests are not matching|ERROR.*(?:snapshot|log)/i);
+    expect(await digestMismatches(m), `of server ${m.id}`).toBe(0);
+    // One that comes from fault 4394 finds its own log out of order.
+    expect(m.log().replaceAll(/.*\(highestZxid\) > .*/g, '')).not.toMatch(/ERROR.*(?:snapshot|log)/i);
   }
 });
 

@@ -6,6 +6,7 @@ import { expect } from 'vitest';
 import { connect, digestId, type Session, ZabError } from '../../src/index.ts';
 import { eventually } from '../ensemble/client.ts';
 import { freePorts, requirePackages } from './apache.ts';
+import { digestMismatches } from './digests.ts';
 import { type DumpedZnode, Ledger } from './ledger.ts';
 import { LOAD_PARENTS } from './load.ts';
 import { CLIENT_KINDS, type ClientKind, Crowd, type Gap, monotonicNow } from './move/crowd.ts';
@@ -234,7 +235,7 @@ class RollingMove {
   }
 
   async #checkDigests(): Promise<void> {
-    for (const seat of this.#seats) expect(await seat.gauge('digest_mismatches_count'), `of server ${seat.id}`).toBe(0);
+    for (const seat of this.#seats) expect(await digestMismatches(seat), `mismatches of digests at server ${seat.id}`).toBe(0);
   }
 
   /** While the clients wait: the trees are equal, nothing acknowledged is lost, and every session that has begun lives on with its ephemeral znodes. */
