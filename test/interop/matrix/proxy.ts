@@ -1,19 +1,19 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Stands between a client and a server, and cuts the client off when told to. */
+/** Stands between a client and a server, and cuts the client off when told to. The end of one direction is passed on as no more than that: who still sends must not lose an answer by it. */
 export class CuttingProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #isOpen = true;
 
   private constructor(target: number) {
-    this.#server = createServer((client) => {
+    this.#server = createServer({ allowHalfOpen: true }, (client) => {
       if (!this.#isOpen) {
         client.destroy();
         return;
       }
-      const server = connect({ port: target, host: '127.0.0.1' });
+      const server = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true });
       for (const [from, to] of [
         [client, server],
         [server, client],
@@ -22,9 +22,9 @@ export class CuttingProxy {
         from.setNoDelay(true);
         from.pipe(to);
         from.on('error', () => {});
-        from.on('close', () => {
+        from.on('close', (failed) => {
           this.#sockets.delete(from);
-          to.destroy();
+          if (failed) to.destroy();
         });
       }
     });
