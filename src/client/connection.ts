@@ -144,7 +144,7 @@ export class Connection implements SocketHandler {
     const input = this.#input;
     input.push(chunk);
     while (!this.#over && input.length >= 4) {
-      const length = input.peekInt();
+      const length = input.peekInt(0);
       if (length <= 0 || length > this.#parts.maxReplyBytes) return this.end(this.#badLength(length));
       if (input.length < 4 + length) break;
       const start = input.pos + 4;

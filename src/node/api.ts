@@ -82,7 +82,11 @@ export interface EnsembleOptions {
   readonly sockets?: Sockets;
   /** Clients that may be connected from one address at a time; 0 is no limit. @default 60 */
   readonly maxClientCnxns?: number;
-  /** Requests of clients that may be under way at once; past it no more are read from the connections until some are answered. @default 10000 */
+  /**
+   * Requests of clients that may be under way at once, writes and what was sent behind them; past it the next one of a connection waits until some are answered. Pings and reads that
+   * can be answered at once go on.
+   * @default 10000
+   */
   readonly globalOutstandingLimit?: number;
   /**
    * Four-letter words that the client port answers; '*' is all of them: ruok srvr stat mntr conf cons crst srst dump envi isro wchs wchc wchp dirs hash. Others are told that they

@@ -46,6 +46,25 @@ it('answers to reads that were sent behind a write pile up only so far', async (
   await greedy.closed;
 });
 
+it('what many clients do not read is bounded for all of them together', async () => {
+  rig = await PortRig.start({ voters: 1, maxSessionTimeout: 60_000 });
+  const other = await rig.client();
+  ok(await other.call(create('/large', LARGE)));
+  let most = 0;
+  // Each of them alone would be let: 60 answers of half a megabyte to reads behind a write.
+  for (let i = 0; i < 12; i++) {
+    const greedy = await rig.client();
+    greedy.pause();
+    greedy.call({ op: 5, path: '/large', data: octetsFromText(LARGE), version: -1 }).catch(() => {});
+    for (let k = 0; k < 60; k++) greedy.call({ op: 4, path: '/large', watch: false }).catch(() => {});
+    await eventually('its write is answered', () => (rig.node(1).tree.exists('/large')?.version ?? 0) > i);
+    most = Math.max(most, rig.node(1).metrics().clientBytesToSend);
+  }
+  expect(most).toBeGreaterThan(200e6);
+  expect(most).toBeLessThan(290e6);
+  ok(await other.call({ op: 4, path: '/large', watch: false }));
+});
+
 it('nobody proves more identities than travel with a request', async () => {
   rig = await HostileRig.create();
   const { leader, others } = await rig.roles();

@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
+import type { Storage } from '../../src/index.ts';
 import { octetsFromText } from '../../src/util/bytes.ts';
 import { eventually } from '../ensemble/client.ts';
 import { bodyOf, frameOf, requestOf } from '../interop/raw.ts';
@@ -89,6 +90,35 @@ it('gives everybody a turn while one asks for more than may be under way', async
   }
   expect(left).toBeGreaterThan(0);
   await Promise.all(asked);
+});
+
+it('answers pings and reads at once while writes wait for room', async () => {
+  rig = await PortRig.start({ voters: 1, globalOutstandingLimit: 1 });
+  const [writer, second, reader, other] = [await rig.client(), await rig.client(), await rig.client(), await rig.client()];
+  ok(await writer.call(create('/n')));
+  const disk = rig.storages.get(1) as Storage;
+  const append = disk.append.bind(disk);
+  const held: (() => void)[] = [];
+  disk.append = (entries, done) => void held.push(() => append(entries, done));
+  let written = 0;
+  const set = { op: 5, path: '/n', data: octetsFromText('x'), version: -1 } as const;
+  const writes = [writer.call(set).then(() => written++)];
+  await eventually('the port is full', () => rig.node(1).metrics().clientRequestsUnderWay === 1 && held.length > 0);
+  writes.push(second.call(set).then(() => written++));
+  ok(await reader.ping());
+  ok(await reader.call({ op: 4, path: '/n', watch: true }));
+  // Behind its own write a read must wait, or it could miss it; and a write waits for room.
+  const [late, behind] = [reader.call(set), reader.call({ op: 4, path: '/n', watch: false })];
+  let answered = false;
+  void behind.then(() => (answered = true));
+  for (let i = 0; i < 3; i++) ok(await other.ping());
+  expect([written, answered, rig.node(1).metrics().clientRequestsUnderWay]).toEqual([0, false, 1]);
+  disk.append = append;
+  for (const go of held) go();
+  await Promise.all(writes);
+  ok(await late);
+  expect(ok(await behind).err).toBe(0);
+  expect(rig.node(1).tree.exists('/n')?.version).toBe(3);
 });
 
 it('lets a client that does not read wait, and nobody else', async () => {

@@ -20,4 +20,6 @@ export const regressions: readonly Regression[] = [
   { seed: 1795390808507, found: 'a disk that was slowed twice at a time stayed slow' },
   { seed: 1795390808760, found: 'a timer too short to move simulated time ran out without end' },
   { seed: 1795393290365, found: 'a power loss left what stood in the caller’s buffer by then, not what it had written' },
+  { seed: 1795404025181, found: 'pings waited for room behind what other clients wrote, so sessions lost their connections' },
+  { seed: 1795404025418, found: 'a watch whose event was kept from its session was expected to be told nothing later' },
 ];

@@ -467,11 +467,9 @@ export class ClientPort implements SessionHolder, ConnectionHost<Connection>, Tr
   }
 
   metrics(): Record<string, number> {
-    let clientBytesToSend = 0;
-    for (const connection of this.connections) clientBytesToSend += connection.bytesToSend;
     return {
       ...this.#counts,
-      clientBytesToSend,
+      clientBytesToSend: this.pool.waiting,
       clientConnections: this.connections.size,
       clientSessions: this.#sessions.size,
       clientRequestsUnderWay: this.underWay,

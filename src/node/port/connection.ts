@@ -17,10 +17,6 @@ import { Pending, PendingKind } from './pending.ts';
 import { isWriteOp, writeResult } from './results.ts';
 import { ConnectionStats } from './stats.ts';
 
-/** What a client does not read, events or the answers to reads that it sent behind a write, piles up to this, bytes; then its connection is closed. */
-const MAX_BACKLOG = 64 << 20;
-/** With more than this to send, no more requests are taken from a client until it has read some, bytes. */
-const HIGH_WATER = 1 << 20;
 /** A frame that is too large is read over, to answer its request with an error; what claims to be larger than this is no request at all, bytes. */
 const MAX_SKIPPED = 64 << 20;
 /** The only state that a server tells of with an event (PROTOCOL 2.3). */
@@ -46,8 +42,6 @@ export class Connection implements SocketHandler {
   #flushDue = false;
   /** Whether nothing is read for now: the port is full, the client does not read, or a session is being opened. */
   #paused = false;
-  /** The rest of a frame that is too large. */
-  #skip = 0;
   sessionId = Long.UZERO;
   /** Granted, ms. */
   timeout = 0;
@@ -80,11 +74,6 @@ export class Connection implements SocketHandler {
   /** Requests that are not answered yet. */
   get queued(): number {
     return this.#queue.length;
-  }
-
-  /** Bytes that the client has not taken yet. */
-  get bytesToSend(): number {
-    return this.#out.buffered;
   }
 
   /** What its socket waits for: 1 to read, 4 to write. */
@@ -135,14 +124,21 @@ export class Connection implements SocketHandler {
 
   /** Whether the next frame may be taken; stops reading if not. */
   #mayRead(): boolean {
-    if (this.#state === 'closed' || this.#state === 'ending') return false;
-    if (this.#state === 'new') return true;
-    const full = this.#state === 'open' && this.#host.isFull;
-    if (this.#state === 'open' && !full && this.#out.buffered < HIGH_WATER) return true;
-    if (full) this.#host.waits(this);
+    const state = this.#state;
+    if (state === 'closed' || state === 'ending') return false;
+    return state === 'new' || (state === 'open' && this.#out.hasRoom) || this.#pause();
+  }
+
+  /** Takes no more for now. */
+  #pause(): false {
     if (!this.#paused) this.#socket.pause();
     this.#paused = true;
     return false;
+  }
+
+  /** Whether a request would wait here for its answer. What is answered at once gets through a full port: pings and reads must not wait for what other clients write. */
+  #wouldWait(op: number): boolean {
+    return this.#queue.length > 0 || !isReadOp(op);
   }
 
   /** Goes on after a pause, if there is no reason for one any more. */
@@ -161,15 +157,15 @@ export class Connection implements SocketHandler {
   /** Takes one frame; false when there is none. */
   #next(): boolean {
     const input = this.#input;
-    if (this.#skip > 0) {
-      this.#skip -= input.drop(this.#skip);
-      if (this.#skip > 0) return false;
-    }
     if (input.length < 4) return false;
-    const length = input.peekInt();
+    const length = input.peekInt(0);
     if (this.#state === 'new' && this.#isWord()) return false;
     if (length <= 0 || length > this.#host.maxFrame) return this.#oversized(length);
     if (input.length < 4 + length) return false;
+    if (this.#state === 'open' && this.#host.isFull && this.#wouldWait(input.peekInt(8))) {
+      this.#host.waits(this);
+      return this.#pause();
+    }
     const start = input.pos + 4;
     input.pos = start + length;
     this.#reader.buf = input.buf;
@@ -205,7 +201,7 @@ export class Connection implements SocketHandler {
     this.#reader.pos = input.pos;
     this.#reader.end = input.end;
     const xid = this.#reader.int();
-    this.#skip = length - input.drop(length);
+    input.skip(length);
     this.#fixed(xid, Err.badArguments);
     return true;
   }
@@ -449,7 +445,7 @@ export class Connection implements SocketHandler {
       this.#flushDue = true;
       this.#host.dirty(this);
     }
-    if (this.#out.buffered > MAX_BACKLOG) this.close('it does not read what it is sent');
+    if (this.#out.isTooMuch) this.close('it does not read what it is sent');
     return length;
   }
 

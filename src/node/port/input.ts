@@ -15,6 +15,8 @@ export class Input {
   end = 0;
   /** Whether `buf` is our own, and not a chunk of the network's. */
   #own = false;
+  /** Bytes to come that are dropped. */
+  #skip = 0;
 
   get length(): number {
     return this.end - this.pos;
@@ -22,6 +24,11 @@ export class Input {
 
   /** Adds a chunk; {@link keep} must be called before the turn is over. */
   push(chunk: Uint8Array): void {
+    if (this.#skip > 0) {
+      const dropped = Math.min(this.#skip, chunk.length);
+      this.#skip -= dropped;
+      chunk = chunk.subarray(dropped);
+    }
     if (this.pos === this.end) {
       this.buf = asBytes(chunk);
       this.pos = 0;
@@ -58,21 +65,22 @@ export class Input {
     this.#own = true;
   }
 
-  /** The next four bytes as a number; there must be as many. */
-  peekInt(): number {
+  /** Four bytes as a number, from `offset` on; there must be as many. */
+  peekInt(offset: number): number {
     const b = this.buf;
-    const at = this.pos;
+    const at = this.pos + offset;
     return (b[at] << 24) | (b[at + 1] << 16) | (b[at + 2] << 8) | b[at + 3];
   }
 
-  /** Drops up to `n` bytes; returns how many. */
-  drop(n: number): number {
+  /** Drops the next `n` bytes, those too that have not come yet. */
+  skip(n: number): void {
     const dropped = Math.min(n, this.length);
     this.pos += dropped;
-    return dropped;
+    this.#skip = n - dropped;
   }
 
   clear(): void {
+    this.#skip = 0;
     this.pos = this.end;
     this.keep();
   }

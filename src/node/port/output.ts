@@ -6,10 +6,22 @@ const OUT_BYTES = 16 * 1024;
 const OUT_LIMIT = 256 * 1024;
 /** Buffers that are kept for later. */
 const POOL = 256;
+/** With more than this to send, no more requests are taken from a client until it has read some, bytes. */
+const HIGH_WATER = 1 << 20;
+/** What a client does not read, events or the answers to reads that it sent behind a write, piles up to this, bytes; then its connection is closed. */
+const MAX_BACKLOG = 64 << 20;
+/** The same for all clients together: beyond it, requests are taken only from those who have read everything, and whose backlog is above the high-water mark is closed when more comes. */
+const MAX_TOGETHER = 256 << 20;
 
 /** Output buffers of all connections: thousands of them share a few, for most have nothing to say at a time. */
 export class OutputPool {
   readonly #idle: JuteWriter[] = [];
+  /** Bytes in frames that the network has not taken, of all connections. */
+  waiting = 0;
+
+  get isCrowded(): boolean {
+    return this.waiting > MAX_TOGETHER;
+  }
 
   take(): JuteWriter {
     return this.#idle.pop() ?? new JuteWriter(OUT_BYTES);
@@ -33,6 +45,8 @@ export class Output {
   #inFlight: JuteWriter | null = null;
   /** Where the frame begins that is being written. */
   #frame = 0;
+  /** What this connection has of the pool's `waiting`. */
+  #waiting = 0;
   #closed = false;
 
   /** `drained` is called when the network has taken everything. */
@@ -44,7 +58,17 @@ export class Output {
 
   /** Bytes that the network has not taken. */
   get buffered(): number {
-    return (this.#writer?.pos ?? 0) + (this.#inFlight?.pos ?? 0);
+    return this.#waiting;
+  }
+
+  /** Whether more requests may be taken, which make more answers. */
+  get hasRoom(): boolean {
+    return this.#pool.isCrowded ? this.isEmpty : this.buffered < HIGH_WATER;
+  }
+
+  /** Whether the client reads too little of what it is sent. */
+  get isTooMuch(): boolean {
+    return this.buffered > (this.#pool.isCrowded ? HIGH_WATER : MAX_BACKLOG);
   }
 
   get isEmpty(): boolean {
@@ -64,6 +88,7 @@ export class Output {
     const w = this.#writer!;
     const length = w.pos - this.#frame - 4;
     w.setInt(this.#frame, length);
+    this.#waits(length + 4);
     return length;
   }
 
@@ -76,6 +101,13 @@ export class Output {
   raw(bytes: Uint8Array): void {
     this.#writer ??= this.#pool.take();
     this.#writer.raw(bytes);
+    this.#waits(bytes.length);
+  }
+
+  #waits(bytes: number): void {
+    if (this.#closed) return;
+    this.#waiting += bytes;
+    this.#pool.waiting += bytes;
   }
 
   flush(): void {
@@ -88,7 +120,10 @@ export class Output {
   }
 
   readonly #taken = (): void => {
-    if (this.#inFlight !== null) this.#pool.give(this.#inFlight);
+    if (this.#inFlight !== null) {
+      this.#waits(-this.#inFlight.pos);
+      this.#pool.give(this.#inFlight);
+    }
     this.#inFlight = null;
     if (this.#writer !== null) this.flush();
     if (this.isEmpty) this.#drained();
@@ -97,6 +132,7 @@ export class Output {
   /** Nothing goes out any more. */
   close(): void {
     if (this.#closed) return;
+    this.#waits(-this.#waiting);
     this.#closed = true;
     if (this.#writer !== null) this.#pool.give(this.#writer);
     this.#writer = null;
