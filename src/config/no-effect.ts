@@ -8,8 +8,8 @@ const KEYS_BY_REASON: Readonly<Record<string, string>> = {
   'answers are not cached': 'maxResponseCacheSize maxGetChildrenResponseCacheSize',
   'requests are throttled by globalOutstandingLimit alone': `requestThrottle* request_throttle_* requestStale* request_stale_* throttledOpWaitTime
     throttled_op_wait_time largeRequest*`,
-  'connections are limited by maxClientCnxns alone':
-    'maxCnxns connectionMaxTokens connectionToken* connectionFreezeTime connectionD* connection_throttle_*',
+  'connections are limited by maxClientCnxns and maxCnxns alone':
+    'connectionMaxTokens connectionToken* connectionFreezeTime connectionD* connection_throttle_*',
   'connections are Node’s own': `serverCnxnFactory clientPortListenBacklog tcpKeepAlive clientTcpKeepAlive netty.* advancedFlowControlEnabled
     outstandingHandshake.limit leader.nodelay follower.nodelay`,
   'tickTime, initLimit and syncLimit say it all': `cnxTimeout quorumCnxnTimeoutMs connectToLearnerMasterLimit maxTimeToWaitForEpoch

@@ -122,6 +122,7 @@ const FILE_KEYS = new Map<string, Setting>([
   ['clientPort', (value, { options }) => void (options.clientPort = whole(value, 0, 65535) || undefined)],
   ['clientPortAddress', (value, draft) => void (draft.clientPortAddress = filled(value))],
   ['maxClientCnxns', number('maxClientCnxns', 0)],
+  ['maxCnxns', number('maxCnxns', 0)],
   ['tickTime', number('tickTime', 1, 3_600_000)],
   ['initLimit', number('initLimit', 1)],
   ['syncLimit', number('syncLimit', 1)],

@@ -82,6 +82,8 @@ export interface EnsembleOptions {
   readonly sockets?: Sockets;
   /** Clients that may be connected from one address at a time; 0 is no limit. @default 60 */
   readonly maxClientCnxns?: number;
+  /** Clients that may be connected at a time, from all addresses; 0 is no limit. @default 0 */
+  readonly maxCnxns?: number;
   /**
    * Requests of clients that may be under way at once, writes and what was sent behind them; past it the next one of a connection waits until some are answered. Pings and reads that
    * can be answered at once go on.

@@ -64,6 +64,8 @@ export interface ResolvedPort {
   readonly sockets: Sockets;
   /** Infinity: no limit. */
   readonly maxClientCnxns: number;
+  /** Infinity: no limit. */
+  readonly maxCnxns: number;
   readonly globalOutstandingLimit: number;
   readonly fourLetterWords: ReadonlySet<string>;
   readonly environment: () => Iterable<readonly [name: string, value: string]>;
@@ -140,6 +142,7 @@ function resolvePort(options: EnsembleOptions): ResolvedPort | null {
   const port = {
     clientHost,
     maxClientCnxns: whole('maxClientCnxns', options.maxClientCnxns ?? 60, 0) || Number.POSITIVE_INFINITY,
+    maxCnxns: whole('maxCnxns', options.maxCnxns ?? 0, 0) || Number.POSITIVE_INFINITY,
     globalOutstandingLimit: whole('globalOutstandingLimit', options.globalOutstandingLimit ?? 10_000, 1),
     fourLetterWords: new Set(words),
     environment,

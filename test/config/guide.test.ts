@@ -9,7 +9,7 @@ import { digestId } from '../../src/index.ts';
 
 /** Taken without a word. */
 const TAKEN = `clientPort=2182 dataDir=/e tickTime=1000 dataLogDir=/f globalOutstandingLimit=500 preAllocSize=1024 snapCount=500 commitLogCount=600
-  maxClientCnxns=10 clientPortAddress=127.0.0.1 minSessionTimeout=100 maxSessionTimeout=900000 autopurge.snapRetainCount=5
+  maxClientCnxns=10 maxCnxns=100 clientPortAddress=127.0.0.1 minSessionTimeout=100 maxSessionTimeout=900000 autopurge.snapRetainCount=5
   autopurge.purgeInterval=2 syncEnabled=true extendedTypesEnabled=true enforceQuota=true maxConcurrentSnapSyncs=3
   leader.maxConcurrentSnapSyncs=3 digest.enabled=false electionAlg=3 initLimit=20 leaderServes=yes syncLimit=9 standaloneEnabled=true
   reconfigEnabled=false 4lw.commands.whitelist=ruok DigestAuthenticationProvider.enabled=true
@@ -18,7 +18,7 @@ const TAKEN = `clientPort=2182 dataDir=/e tickTime=1000 dataLogDir=/f globalOuts
   db.autocreate=true znode.container.checkIntervalMs=500 admin.enableServer=false multiAddress.enabled=false peerType=participant`;
 
 /** Something else happens than in ZooKeeper, or nothing: said in a warning. */
-const WARNED = `observerMasterPort=2191 snapSizeLimitInKb=1000 txnLogSizeLimitInKb=1000 maxCnxns=100 fsync.warningthresholdms=20
+const WARNED = `observerMasterPort=2191 snapSizeLimitInKb=1000 txnLogSizeLimitInKb=1000 fsync.warningthresholdms=20
   maxResponseCacheSize=100 maxGetChildrenResponseCacheSize=100 syncEnabled=false observer.syncEnabled=false
   watchManagerName=org.apache.zookeeper.server.watch.WatchManagerOptimized watcherCleanThreadsNum=3 watcherCleanThreshold=100
   watcherCleanIntervalInSeconds=10 maxInProcessingDeadWatchers=100 bitHashCacheSize=20 fastleader.minNotificationInterval=100
@@ -91,7 +91,7 @@ test.each(words(REFUSED))('%s is refused', (line) => {
 });
 
 test.each([
-  'maxCnxns=0',
+  'connectionMaxTokens=0',
   'flushDelay=0',
   'audit.enable=false',
   'snapshot.compression.method=',

@@ -234,6 +234,7 @@ describe('settings that are taken', () => {
   test.each<[string, object]>([
     ['dataLogDir=/log', { dataLogDir: '/log' }],
     ['maxClientCnxns=0', { maxClientCnxns: 0 }],
+    ['maxCnxns=500', { maxCnxns: 500 }],
     ['minSessionTimeout=1000\nmaxSessionTimeout=60000', { minSessionTimeout: 1000, maxSessionTimeout: 60_000 }],
     ['electionAlg=3', { election: 'fast' }],
     ['autopurge.snapRetainCount=10', { snapRetainCount: 10 }],

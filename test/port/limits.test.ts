@@ -44,8 +44,11 @@ it('closes a connection whose frame can be no request', async () => {
   }
 });
 
-it('takes so many connections from one address and no more', async () => {
-  rig = await PortRig.start({ voters: 1, maxClientCnxns: 3 });
+it.each([
+  ['from one address', { maxClientCnxns: 3 }],
+  ['altogether', { maxCnxns: 3 }],
+])('takes so many connections %s and no more', async (_, limit) => {
+  rig = await PortRig.start({ voters: 1, ...limit });
   const clients = [await rig.client(), await rig.client(), await rig.client()];
   const fourth = await rig.dial();
   await fourth.closed;

@@ -139,10 +139,13 @@ export class ClientPort implements SessionHolder, ConnectionHost<Connection>, Tr
   #accept(socket: ByteSocket): SocketHandler {
     const address = addressOf(socket.remote);
     const count = this.#byAddress.get(address) ?? 0;
-    if (this.#closed !== null || count >= this.#port.maxClientCnxns) {
+    const { maxClientCnxns, maxCnxns } = this.#port;
+    if (this.#closed !== null || count >= maxClientCnxns || this.connections.size >= maxCnxns) {
       this.#counts.clientsRefused++;
       this.stats.rejected++;
-      if (this.#closed === null) this.#log('warn', `client ${socket.remote}: ${count} connections from its address (maxClientCnxns)`);
+      const reason =
+        count >= maxClientCnxns ? `${count} connections from its address (maxClientCnxns)` : `${maxCnxns} connections (maxCnxns)`;
+      if (this.#closed === null) this.#log('warn', `client ${socket.remote}: refused: there are ${reason}`);
       socket.destroy();
       return NOBODY;
     }
