@@ -1,5 +1,5 @@
+import { freePorts } from '../../examples/support/ports.ts';
 import { Child } from '../../examples/support/processes.ts';
-import { freePorts } from '../interop/apache.ts';
 import { Cluster } from './cluster.ts';
 import type { GeneratorHandlers, GeneratorLoad } from './generator.ts';
 import { type Result, type Row, whole } from './report.ts';

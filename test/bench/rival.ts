@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ServerSpec } from 'zab-ensemble';
-import { type ApacheServer, apacheServer, freePorts, modeOf } from '../interop/apache.ts';
+import { freePorts } from '../../examples/support/ports.ts';
+import { type ApacheServer, apacheServer, modeOf } from '../interop/apache.ts';
 
 /** Three servers of Apache ZooKeeper. */
 export class Rival {

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { loopbackServers } from '../../examples/support/ports.ts';
+import { freePorts, loopbackServers } from '../../examples/support/ports.ts';
 import { OPEN_ACL, Op } from '../../src/index.ts';
 import { ask } from '../interop/apache.ts';
 import { RawClient } from '../interop/raw.ts';
@@ -28,7 +28,7 @@ async function config(name: string, lines: Readonly<Record<string, string | numb
   return path;
 }
 
-const freePort = async (): Promise<number> => (await loopbackServers(1))[0].quorumPort;
+const freePort = async (): Promise<number> => (await freePorts(1))[0];
 
 const standalone = async (more: Readonly<Record<string, string | number>> = {}) => {
   const clientPort = await freePort();

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { apacheServer, freePorts, modeOf, requirePackages } from './apache.ts';
+import { freePorts } from '../../examples/support/ports.ts';
+import { apacheServer, modeOf, requirePackages } from './apache.ts';
 
 test('a standalone server starts, answers, and is gone after a kill', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'zab-apache-'));

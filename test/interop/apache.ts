@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -94,33 +94,6 @@ export function requirePackages(...files: string[]): void {
     return `${file} is missing: ${owner === undefined ? 'install its package' : `apt-get install ${owner}`}`;
   });
   throw new Error(`THE INTEROPERABILITY TESTS CANNOT RUN\n${lines.join('\n')}`);
-}
-
-/** Test files run two at a time; each has ports of its own, for a port that looks free may be somebody's who is about to start. */
-const PORTS = 10_000;
-const FIRST_PORT = 12_000 + (Number(process.env.VITEST_POOL_ID ?? 0) % 2) * PORTS;
-
-/** `n` ports that were free a moment ago, outside the range that outgoing connections take theirs from, so that a server can have its port again after a kill. */
-export async function freePorts(n: number): Promise<number[]> {
-  const ports: number[] = [];
-  while (ports.length < n) {
-    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
-    if (!ports.includes(port) && (await isFree(port))) ports.push(port);
-  }
-  return ports;
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  try {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-    server.close();
-    await once(server, 'close');
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Sends `text` to a port of this machine and reads until the other side closes. */

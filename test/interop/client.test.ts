@@ -2,10 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { freePorts } from '../../examples/support/ports.ts';
 import { connect, type Session, type WatchEvent } from '../../src/index.ts';
 import { sessionSuite } from '../client/session-suite.ts';
 import { eventually, failureOf, within } from '../ensemble/client.ts';
-import { type ApacheServer, apacheServer, freePorts, modeOf } from './apache.ts';
+import { type ApacheServer, apacheServer, modeOf } from './apache.ts';
 
 /* Our client at Apache ZooKeeper's servers. */
 
@@ -62,7 +63,7 @@ class Apaches {
         dir: folder(),
         clientPort: ports[3 * i + 2],
         servers: members,
-        config: { tickTime: 500, initLimit: 20, syncLimit: 10, ...config },
+        config: { tickTime: 500, initLimit: 20, syncLimit: 10, maxSessionTimeout: 60_000, ...config },
         properties: { 'readonlymode.enabled': 'true' },
       }),
     );
@@ -76,7 +77,7 @@ class Apaches {
 
   async open(options: Parameters<typeof connect>[1] = {}, at = this.list()): Promise<Session> {
     await eventually('a leader is elected', async () => (await Promise.all(this.servers.map(modeOf))).includes('leader'), 60_000);
-    const session = await connect(at, { timeout: 8000, ...options });
+    const session = await connect(at, { timeout: 20_000, ...options });
     this.sessions.push(session);
     return session;
   }
@@ -105,7 +106,8 @@ class Apaches {
 let apaches: Apaches;
 
 async function changesWhileAway(): Promise<void> {
-  const session = await apaches.open();
+  // If it is the leader that stands still, the others need syncLimit, 5 s, to notice, and an election: the client, which looks around after two thirds of its timeout, must live on.
+  const session = await apaches.open({ timeout: 20_000 });
   await session.create('/away', 'x');
   const seen: string[] = [];
   const note = (event: WatchEvent): void => void seen.push(`${event.type} ${event.path}`);
@@ -115,9 +117,11 @@ async function changesWhileAway(): Promise<void> {
   await session.sync();
   const home = await apaches.home(session);
   const other = await apaches.open({}, apaches.list(apaches.servers.filter((server) => server !== home)));
+  const states: string[] = [];
+  session.on('state', (state) => states.push(state));
   // The server stands still: the client notices by itself, and looks for another meanwhile.
   home.signal('SIGSTOP');
-  await eventually('it is noticed', () => session.state === 'suspended');
+  await eventually('it is noticed', () => states.includes('suspended'), 60_000);
   const written = (call: Promise<unknown>) =>
     call.then(
       () => true,
@@ -128,7 +132,7 @@ async function changesWhileAway(): Promise<void> {
     'another one',
     async () => (await written(other.create('/away/later'))) || (await written(other.getData('/away/later'))),
   );
-  await eventually('the session goes on', () => session.state === 'connected');
+  await eventually('the session goes on', () => session.state === 'connected', 60_000);
   await session.sync();
   home.signal('SIGCONT');
   expect(seen).toContain('dataChanged /away');

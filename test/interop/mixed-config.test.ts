@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { freePorts } from '../../examples/support/ports.ts';
 import { configFromZooCfg, connect } from '../../src/index.ts';
 import { eventually } from '../ensemble/client.ts';
-import { freePorts } from './apache.ts';
 import { type ApacheMember, OurMember } from './members.ts';
 import { MixedEnsemble, SUPER, SUPER_DIGEST } from './mixed.ts';
 import { python } from './trees.ts';

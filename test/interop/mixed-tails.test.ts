@@ -41,7 +41,9 @@ async function tailOn3(servers: string): Promise<MixedEnsemble> {
   await made.settled();
   await create(third, '/before');
   const session = await connect(at(third), { timeout: 20_000 });
-  await session.sync();
+  await session.create('/last');
+  // Both have the same then, and the larger id decides who leads.
+  await eventually('it is everywhere', () => [first, second].every((m) => isLogged(m, '/last')));
   for (const m of [first, second]) m.signal('SIGSTOP');
   const calls = ['/lost-1', '/lost-2', '/lost-3'].map((path) => session.create(path, path, { mode: 'ephemeral' }));
   const ended = Promise.allSettled([...calls, connect(at(third), { timeout: 20_000, openTimeout: 5000 })]);

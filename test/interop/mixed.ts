@@ -1,11 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loopbackServers } from '../../examples/support/ports.ts';
+import { freePorts, loopbackServers } from '../../examples/support/ports.ts';
 import { Child } from '../../examples/support/processes.ts';
 import type { ServerSpec } from '../../src/index.ts';
 import { eventually, within } from '../ensemble/client.ts';
-import { type ApacheOptions, apacheServer, freePorts, requirePackages } from './apache.ts';
+import { type ApacheOptions, apacheServer, requirePackages } from './apache.ts';
 import type { ClientHandlers } from './clients.ts';
 import type { HostOptions } from './host.ts';
 import { type DumpedZnode, Ledger } from './ledger.ts';
@@ -206,8 +206,12 @@ export class MixedEnsemble {
     await this.#clients.pop()?.kill();
     await this.#all('close');
     for (const m of this.ours) m.clients.length = 0;
-    const ephemerals = async () => [...(await dump(this.members[0], SUPER)).keys()].filter((path) => path.startsWith('/eph/'));
-    await eventually('sessions that were left expire', async () => (await ephemerals()).length === 0, 60_000);
+    const areGone = async (): Promise<boolean> => {
+      await this.settled();
+      const tree = await dump(this.members[0], SUPER).catch(() => undefined);
+      return tree !== undefined && ![...tree.keys()].some((path) => path.startsWith('/eph/'));
+    };
+    await eventually('sessions that were left expire', areGone, 60_000);
   }
 
   /** Waits until clients have been told of `count` more writes. */

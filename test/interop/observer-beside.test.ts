@@ -2,10 +2,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { freePorts } from '../../examples/support/ports.ts';
 import { connect, digestId } from '../../src/index.ts';
 import { ServerProcess } from '../cli/server-process.ts';
 import { eventually } from '../ensemble/client.ts';
-import { type ApacheMember, type ApacheServer, apacheServer, ask, freePorts, modeOf } from './apache.ts';
+import { type ApacheMember, type ApacheServer, apacheServer, ask, modeOf } from './apache.ts';
 import { python } from './trees.ts';
 
 /* A server of ours observes an ensemble of Apache's that runs: what its servers must know of it, and what not. */

@@ -3,9 +3,10 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { freePorts } from '../../examples/support/ports.ts';
 import { connect, digestId, type Session, ZabError } from '../../src/index.ts';
 import { eventually } from '../ensemble/client.ts';
-import { freePorts, requirePackages } from './apache.ts';
+import { requirePackages } from './apache.ts';
 import { digestMismatches } from './digests.ts';
 import { type DumpedZnode, Ledger } from './ledger.ts';
 import { LOAD_PARENTS } from './load.ts';
@@ -109,9 +110,10 @@ class RollingMove {
     for (const kind of ['ours', 'apache'] as const) {
       await this.#progress(monotonicNow());
       for (let left = [...this.#seats]; left.length > 0; ) {
-        const seat = await this.#next(left);
+        const leader = await this.#settled();
+        const seat = this.#next(left, leader);
         left = left.filter((other) => other !== seat);
-        await this.#exchange(seat, kind);
+        await this.#exchange(seat, kind, seat === leader);
       }
       tree = await this.#compare();
       this.#say(`all on ${PROGRAMS[kind]}: ${tree.size} znodes, equal on all servers; ${this.#ledger.acks} writes acknowledged, none lost`);
@@ -126,7 +128,8 @@ class RollingMove {
 
   async end(): Promise<void> {
     await this.#crowd.kill();
-    await this.#control?.close();
+    // Where the move has failed there may be nobody to close it; it is the failure that must be told.
+    await this.#control?.close().catch(() => {});
     await Promise.all(this.#seats.map((seat) => seat.stop('SIGKILL')));
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -142,8 +145,7 @@ class RollingMove {
   }
 
   /** The server whose turn it is. */
-  async #next(left: readonly Seat[]): Promise<Seat> {
-    const leader = await this.#settled();
+  #next(left: readonly Seat[], leader: Seat): Seat {
     if (this.#order === 'leader first') return left.includes(leader) ? leader : left[0];
     return left.find((seat) => seat !== leader) ?? left[0];
   }
@@ -168,17 +170,22 @@ class RollingMove {
 
   /** As an operator would look: the leader counts both others in, and all have what the leader had when it was asked. */
   async #synced(): Promise<Seat> {
-    const leader = await this.#settled();
-    const goal = await leader.zxid();
-    const isSynced = async () =>
-      (await leader.gauge('synced_followers')) === this.#seats.length - 1 &&
-      (await Promise.all(this.#seats.map((seat) => seat.zxid()))).every((zxid) => zxid >= goal);
+    let leader = await this.#settled();
+    let goal: bigint | undefined;
+    const isSynced = async (): Promise<boolean> => {
+      if ((await leader.gauge('synced_followers')) !== this.#seats.length - 1) {
+        leader = await this.#settled();
+        return false;
+      }
+      goal ??= await leader.zxid();
+      const zxids = await Promise.all(this.#seats.map((seat) => seat.zxid()));
+      return goal !== undefined && zxids.every((zxid) => zxid !== undefined && zxid >= (goal as bigint));
+    };
     await eventually('every server is in sync', isSynced, 60_000);
     return leader;
   }
 
-  async #exchange(seat: Seat, to: ServerKind): Promise<void> {
-    const wasLeader = (await seat.mode()) === 'leader';
+  async #exchange(seat: Seat, to: ServerKind, wasLeader: boolean): Promise<void> {
     const n = this.#steps.length + 1;
     const [during, after] = [`/signal/${n}-during`, `/signal/${n}-after`];
     await this.#crowd.arm(during);

@@ -47,12 +47,21 @@ function different(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string
  */
 export async function equalTrees(servers: readonly Server[], credential: string): Promise<Map<string, DumpedZnode>> {
   let trees: Map<string, string>[] = [];
+  let refused: unknown;
   const dumpAll = async (): Promise<boolean> => {
-    trees = [];
-    for (const server of servers) trees.push(await dump(server, credential));
+    const found: Map<string, string>[] = [];
+    try {
+      for (const server of servers) found.push(await dump(server, credential));
+    } catch (error) {
+      // Somebody is looking for a leader again: that goes by.
+      refused = error;
+      return false;
+    }
+    trees = found;
     return trees.every((tree) => different(tree, trees[0]).length === 0);
   };
   await eventually('equal trees', dumpAll, 30_000).catch(() => {});
+  if (trees.length === 0) throw new Error('there was never a server that all of it could be read from', { cause: refused });
   for (const [i, tree] of trees.entries()) {
     const paths = different(tree, trees[0]);
     const some = (of: ReadonlyMap<string, string>) => paths.slice(0, 5).map((path) => [path, of.get(path)]);

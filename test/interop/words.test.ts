@@ -6,15 +6,16 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { freePorts } from '../../examples/support/ports.ts';
 import { createEnsembleNode, type EnsembleNode } from '../../src/index.ts';
-import { type ApacheServer, apacheClassPath, apacheServer, ask, freePorts, requirePackages } from './apache.ts';
+import { type ApacheServer, apacheClassPath, apacheServer, ask, requirePackages } from './apache.ts';
 
 /* Four-letter words: what ZooKeeper's own tools make of our answers, and how these stand beside those of Apache's server after the same story. */
 
 const SESSION = `
 import sys
 from kazoo.client import KazooClient
-zk = KazooClient('127.0.0.1:%s' % sys.argv[1], timeout=10)
+zk = KazooClient('127.0.0.1:%s' % sys.argv[1], timeout=40)
 zk.start()
 zk.create('/a', b'x')
 zk.create('/a/e', b'y', ephemeral=True)
@@ -26,6 +27,8 @@ print('ready', flush=True)
 for line in sys.stdin:
     if line.strip() == 'version':
         print('.'.join(str(n) for n in zk.server_version()), flush=True)
+    elif line.strip() == 'read':
+        print(zk.get('/a')[0].decode(), flush=True)
     else:
         print(zk.command(line.strip().encode()).split('\\n')[0], flush=True)
 `;
@@ -120,6 +123,8 @@ const formOf = (text: string): string =>
 it.each(['srvr', 'stat', 'cons', 'conf', 'dirs', 'dump', 'wchs', 'wchc', 'wchp', 'isro', 'ruok', 'crst', 'srst'])(
   '%s has the form of the answer of Apache’s server',
   async (word) => {
+    // A read is the last that both clients have done, not a ping of one of them.
+    for (const client of clients) expect(await client.ask('read')).toBe('x');
     const [ours, theirs] = await Promise.all(ports.slice(0, 2).map((port) => ask(port, word)));
     // The order of connections and of sets is nobody's promise, nor who expires together with whom.
     const lines = (text: string): string[] =>

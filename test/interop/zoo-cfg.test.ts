@@ -2,10 +2,11 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { freePorts } from '../../examples/support/ports.ts';
 import { configFromZooCfg, JuteReader, OPEN_ACL, Op } from '../../src/index.ts';
 import { ServerProcess } from '../cli/server-process.ts';
 import { eventually } from '../ensemble/client.ts';
-import { type ApacheServer, apacheServer, ask, freePorts, modeOf, requirePackages } from './apache.ts';
+import { type ApacheServer, apacheServer, ask, modeOf, requirePackages } from './apache.ts';
 import { RawClient } from './raw.ts';
 
 /* One configuration file, and one server or the other on it. */
@@ -69,13 +70,17 @@ test('a server takes the place of one of three that run, with its file and its f
   const servers = [0, 1, 2].map((k) => ({ id: k + 1, host: '127.0.0.1', quorumPort: ports[k], electionPort: ports[k + 3] }));
   const apaches = servers.map(({ id }) => apacheServer({ id, dir: join(dir, `${id}`), clientPort: ports[id + 5], servers }));
   const [one, two, three] = apaches;
-  const serve = async (...some: ApacheServer[]) => (await Promise.all(some.map(modeOf))).every((mode) => mode !== undefined);
+  // One of them leads: those that a leader has just left may say for a moment longer that they follow.
+  const serve = async (...some: ApacheServer[]) => {
+    const modes = await Promise.all(some.map(modeOf));
+    return modes.every((mode) => mode !== undefined) && modes.includes('leader');
+  };
   try {
     await Promise.all(apaches.map((server) => server.start()));
-    await eventually('all serve', () => serve(one, two, three));
+    await eventually('all serve', () => serve(one, two, three), 60_000);
     await visit(three.clientPort, '/before');
     await three.stop('SIGTERM');
-    await eventually('the others serve', () => serve(one, two));
+    await eventually('the others serve', () => serve(one, two), 60_000);
     await visit(one.clientPort, '/without');
 
     await using ours = new ServerProcess(join(three.dir, 'zoo.cfg'));

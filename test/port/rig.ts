@@ -1,21 +1,9 @@
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { freePorts } from '../../examples/support/ports.ts';
 import { type EnsembleNode, type EnsembleOptions, fileStorage, nodeSockets } from '../../src/index.ts';
 import { Rig, type RigOptions } from '../ensemble/rig.ts';
 import { RawClient, type RawReply } from '../interop/raw.ts';
-
-/** A port of this machine that nobody listens on. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /** Replicas on an in-memory network with client ports on real sockets. */
 export class PortRig extends Rig {
@@ -27,9 +15,15 @@ export class PortRig extends Rig {
     const rig = new PortRig({ maxClientCnxns: 0, ...options });
     // Otherwise the logs are in memory, and it is all theirs in the end.
     if (folder !== undefined) for (const { id } of rig.servers) rig.storages.set(id, fileStorage({ dataDir: join(folder, String(id)) }));
-    for (const { id } of rig.servers) rig.ports.set(id, await freePort());
+    await rig.takePorts();
     await rig.startAll();
     return rig;
+  }
+
+  /** Gives every server a client port. */
+  protected async takePorts(): Promise<void> {
+    const ports = await freePorts(this.servers.length);
+    for (const [i, { id }] of this.servers.entries()) this.ports.set(id, ports[i]);
   }
 
   override make(id: number, overrides: Partial<EnsembleOptions> = {}): EnsembleNode {

@@ -1,10 +1,11 @@
 import type { LookupFunction } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { freePorts } from '../../examples/support/ports.ts';
 import type { ByteSocket, Listener } from '../../src/seams/sockets.ts';
 import type { SocketsHarness } from '../../src/testing/sockets-bench.ts';
 import { socketsConformance } from '../../src/testing/sockets-conformance.ts';
 import { nodeSockets } from '../../src/transport/node-sockets.ts';
-import { freePorts, until } from './rig.ts';
+import { until } from './rig.ts';
 
 /** As the machine's own one, it has an answer for `localhost` and for no name at all. */
 const KNOWN = ['far.test', 'localhost', ''];

@@ -1,24 +1,10 @@
-import { createServer } from 'node:net';
+import { freePorts } from '../../examples/support/ports.ts';
 import { systemClock } from '../../src/node/system-clock.ts';
 import type { Clock } from '../../src/seams/clock.ts';
 import type { ServerAddress, Transport, TransportOptions } from '../../src/seams/transport.ts';
 import { openStation, Referee, Station } from '../../src/testing/transport-kit.ts';
 
 export const clock = systemClock();
-
-/** `n` ports that were free a moment ago. */
-export async function freePorts(n: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: n }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
 
 export async function addresses(ids: readonly number[]): Promise<ServerAddress[]> {
   const ports = await freePorts(2 * ids.length);

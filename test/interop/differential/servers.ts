@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../../../examples/support/ports.ts';
 import { createEnsembleNode, type EnsembleNode } from '../../../src/index.ts';
-import { apacheServer, freePorts } from '../apache.ts';
+import { apacheServer } from '../apache.ts';
 import { SUPER_DIGEST } from './material.ts';
 import { SHORT, type Target } from './player.ts';
 

@@ -4,7 +4,8 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type ApacheServer, apacheServer, ask, freePorts, modeOf } from '../apache.ts';
+import { freePorts } from '../../../examples/support/ports.ts';
+import { type ApacheServer, apacheServer, ask, modeOf } from '../apache.ts';
 import type { Ensemble } from './record.ts';
 
 /* The servers that the matrix compares: Apache's and ours, each alone and as an ensemble of three, all configured alike by a zoo.cfg. */

@@ -71,23 +71,23 @@ export class Seat {
   }
 
   fourLetter(word: string): Promise<string> {
-    return ask(this.clientPort, word, 2000);
+    return ask(this.clientPort, word);
   }
 
+  /** Asks with little patience: a question that came as the port was opened may stay without an answer. */
   mode(): Promise<string | undefined> {
-    return modeOf(this);
+    return modeOf({ fourLetter: (word) => ask(this.clientPort, word, 2000) });
   }
 
-  /** The last transaction that it has applied. Rejects while it does not serve. */
-  async zxid(): Promise<bigint> {
-    const found = /^Zxid: 0x([0-9a-f]+)$/m.exec(await this.fourLetter('srvr'));
-    if (found === null) throw new Error(`server ${this.id} does not serve`);
-    return BigInt(`0x${found[1]}`);
+  /** The last transaction that it has applied; undefined while it does not serve. */
+  async zxid(): Promise<bigint | undefined> {
+    const found = /^Zxid: 0x([0-9a-f]+)$/m.exec(await this.fourLetter('srvr').catch(() => ''));
+    return found === null ? undefined : BigInt(`0x${found[1]}`);
   }
 
-  /** A number of `mntr`, without its `zk_`; undefined where there is none of that name. */
+  /** A number of `mntr`, without its `zk_`; undefined where there is none of that name, and while it does not serve. */
   async gauge(name: string): Promise<number | undefined> {
-    const found = new RegExp(`^zk_${name}\t(\\S+)$`, 'm').exec(await this.fourLetter('mntr'));
+    const found = new RegExp(`^zk_${name}\t(\\S+)$`, 'm').exec(await this.fourLetter('mntr').catch(() => ''));
     return found === null ? undefined : Number(found[1]);
   }
 

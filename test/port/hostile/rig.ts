@@ -5,7 +5,7 @@ import { loopbackServers } from '../../../examples/support/ports.ts';
 import { fileStorage, type Storage, type Transport, tcpTransport } from '../../../src/index.ts';
 import { contents } from '../../ensemble/client.ts';
 import type { RawClient } from '../../interop/raw.ts';
-import { freePort, ok, PortRig } from '../rig.ts';
+import { ok, PortRig } from '../rig.ts';
 
 /** Three servers over TCP and on data directories, with client ports and digests. */
 export class HostileRig extends PortRig {
@@ -15,7 +15,7 @@ export class HostileRig extends PortRig {
     const servers = await loopbackServers(3);
     const rig = new HostileRig({ voters: 3, servers, tickTime: 200, maxSessionTimeout: 600_000, maxClientCnxns: 0, digest: true });
     rig.#dir = await mkdtemp(join(tmpdir(), 'zab-hostile-'));
-    for (const { id } of rig.servers) rig.ports.set(id, await freePort());
+    await rig.takePorts();
     await rig.startAll();
     return rig;
   }
