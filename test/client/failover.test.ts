@@ -88,7 +88,7 @@ test('a process ends by itself when its session is closed, has expired, or was n
   const child = spawn(process.execPath, ['--import', 'tsx', script, String(rig.port(1))], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (chunk) => (output += chunk));
-  const [code] = await within('the process ends', once(child, 'exit'), 25_000);
+  const [code] = await within('the process ends', once(child, 'close'), 25_000);
   expect([code, output.trim().split('\n')]).toEqual([0, ['never opened: CONNECTION_LOSS', 'expired', 'closed']]);
 });
 

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { loopbackServers } from '../../examples/support/ports.ts';
 import { Child } from '../../examples/support/processes.ts';
-import type { Acknowledged, SoakHandlers } from './replica.ts';
+import type { Acknowledged, Contents, SoakHandlers } from './replica.ts';
 
 const USAGE = `npm run soak -- [--rounds N] [--election fast|basic]
 
@@ -63,8 +63,7 @@ class Soak {
   async verdict(): Promise<string[]> {
     const replicas = [...this.#replicas.values()];
     await Promise.all(replicas.map((replica) => replica.call('stopWriting', undefined)));
-    await Promise.all(replicas.map((replica) => replica.call('sync', undefined)));
-    const trees = await Promise.all(replicas.map((replica) => replica.call('contents', undefined)));
+    const trees = await this.#trees(replicas);
     const problems: string[] = [];
     for (const [k, tree] of trees.entries()) {
       const differ = tree.filter((line, i) => line !== trees[0][i]).length;
@@ -81,6 +80,15 @@ class Soak {
       if (metrics.digestMismatches > 0) problems.push(`${replica.name}: ${metrics.digestMismatches} digest mismatches`);
     }
     return problems;
+  }
+
+  /** The trees of all at one and the same time: sessions of those that were killed still expire, and take their ephemeral znodes with them. */
+  async #trees(replicas: readonly Child<SoakHandlers>[]): Promise<Contents['znodes'][]> {
+    for (let tries = 1; ; tries++) {
+      await Promise.all(replicas.map((replica) => replica.call('sync', undefined)));
+      const found = await Promise.all(replicas.map((replica) => replica.call('contents', undefined)));
+      if (found.every(({ zxid }) => zxid === found[0].zxid) || tries === 100) return found.map(({ znodes }) => znodes);
+    }
   }
 
   async close(): Promise<void> {

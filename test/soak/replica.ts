@@ -47,6 +47,12 @@ async function write(node: EnsembleNode, prefix: string): Promise<void> {
   }
 }
 
+/** What is in the tree, and the transaction up to which. */
+export interface Contents {
+  readonly zxid: string;
+  readonly znodes: readonly string[];
+}
+
 /** Everything in the tree that is replicated, Stat fields too, as one text per znode. */
 function contents({ tree }: EnsembleNode): string[] {
   const out: string[] = [];
@@ -66,7 +72,7 @@ const handlers = {
     stopping = true;
     await Promise.all(clients);
   },
-  contents: (): string[] => contents(replica.node),
+  contents: (): Contents => ({ zxid: formatZxid(replica.node.tree.lastZxid), znodes: contents(replica.node) }),
 };
 export type SoakHandlers = typeof handlers;
 

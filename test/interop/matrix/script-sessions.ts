@@ -144,13 +144,14 @@ async function reaping({ root: r, step, until, hosts }: Run): Promise<void> {
   await step('connect', 'a', hosts(1), LONG);
   for (const [name, mode, ttl] of [
     ['container', '4', ''],
-    ['ttl', '5', '700'],
+    // Longer than a machine may stand still for between its creation and that of its child.
+    ['ttl', '5', SHORT],
   ]) {
     const path = `${r}/${name}`;
     await step('create2', 'a', path, '', OPEN, mode, ttl);
-    await step('getData', 'a', path, name);
     // Neither goes while it has a child, and a container not before it has had one.
     await step('create', 'a', `${path}/c`, '', OPEN, '0');
+    await step('getData', 'a', path, name);
     await step('delete', 'a', `${path}/c`, '-1');
     await step('sync', 'w', path);
     await until(isGone, 'exists', 'w', path, '');
