@@ -22,4 +22,5 @@ export const regressions: readonly Regression[] = [
   { seed: 1795393290365, found: 'a power loss left what stood in the caller’s buffer by then, not what it had written' },
   { seed: 1795404025181, found: 'pings waited for room behind what other clients wrote, so sessions lost their connections' },
   { seed: 1795404025418, found: 'a watch whose event was kept from its session was expected to be told nothing later' },
+  { seed: 1795404988381, found: 'what came through an old server after the end of its session was expected in its turn' },
 ];

@@ -262,7 +262,7 @@ export class AnswerChecks {
       if (call.kind === 'sync') continue;
       const entry = this.#entryOf(handle, call);
       // A client that has gone on elsewhere may still have a request on its way through the old server, which then comes too late, and must have no effect.
-      if (entry === undefined || isMoved(entry.txn.body)) {
+      if (entry === undefined || isTooLate(entry.txn.body)) {
         if (missing?.connection !== call.connection) missing = call;
         continue;
       }
@@ -282,7 +282,8 @@ export class AnswerChecks {
 
 const succeeded = (body: TxnBody): boolean => body.type !== -1 && !(body.type === 14 && body.txns.some((part) => part.type === -1));
 
-const isMoved = (body: TxnBody): boolean => body.type === -1 && body.err === Err.sessionMoved;
+/** The session was elsewhere by then, or over. */
+const isTooLate = (body: TxnBody): boolean => body.type === -1 && (body.err === Err.sessionMoved || body.err === Err.sessionExpired);
 
 function* tagsIn(body: TxnBody): Generator<string> {
   if (body.type === 14) for (const part of body.txns) yield* tagsIn(part);
