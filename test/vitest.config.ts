@@ -14,7 +14,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
     exclude: [...configDefaults.exclude, 'test/interop/**'],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Patience with a busy machine; what a test waits for it mostly waits for by name, and less long (test/ensemble/client.ts).
+    testTimeout: 150_000,
+    hookTimeout: 150_000,
   },
 });

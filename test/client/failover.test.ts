@@ -27,7 +27,7 @@ const homeOf = (session: Session): number | undefined =>
 
 test('servers are killed in turn: the session and all that it was told of stay', async () => {
   rig = await PortRig.start({ voters: 3 });
-  const session = await open({ timeout: 2000 });
+  const session = await open({ timeout: 20_000 });
   await session.create('/mine', null, { mode: 'ephemeral' });
   await session.create('/counter', '0');
   const states: string[] = [];
@@ -52,7 +52,7 @@ test('servers are killed in turn: the session and all that it was told of stay',
 
 test('no quorum: the session reads on at the server that is left, and goes on when there is a quorum again', async () => {
   rig = await PortRig.start({ voters: 3, tickTime: 200, syncLimit: 5, readOnlyMode: true });
-  const session = await open({ timeout: 4000, readOnly: true });
+  const session = await open({ timeout: 20_000, readOnly: true });
   const { id } = session;
   await session.create('/there', 'x');
   await rig.converge();
@@ -70,7 +70,7 @@ test('no quorum: the session reads on at the server that is left, and goes on wh
 
 test('ten thousand calls at once leave together and are answered in order', async () => {
   rig = await PortRig.start({ voters: 1 });
-  const session = await open();
+  const session = await open({ timeout: 60_000 });
   await session.create('/a', '0');
   const versions = await Promise.all(
     Array.from({ length: 10_000 }, (_, i) =>
@@ -88,13 +88,13 @@ test('a process ends by itself when its session is closed, has expired, or was n
   const child = spawn(process.execPath, ['--import', 'tsx', script, String(rig.port(1))], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (chunk) => (output += chunk));
-  const [code] = await within('the process ends', once(child, 'close'), 25_000);
+  const [code] = await within('the process ends', once(child, 'close'));
   expect([code, output.trim().split('\n')]).toEqual([0, ['never opened: CONNECTION_LOSS', 'expired', 'closed']]);
 });
 
 test('an error says what happened and what to do', async () => {
   rig = await PortRig.start({ voters: 1 });
-  const session = await open({ timeout: 2000 });
+  const session = await open({ timeout: 20_000 });
   const port = rig.port(1);
   const write = session.create('/a', 'x').then(
     () => new Error('it was answered'),

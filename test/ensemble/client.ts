@@ -3,7 +3,7 @@ import { type EnsembleNode, type ErrorCode, type Session, ZabError } from '../..
 /* What a test needs outside of vitest's own process too. */
 
 /** Awaits a condition; fails with its name after `limit` ms. */
-export async function eventually(what: string, condition: () => boolean | Promise<boolean>, limit = 20_000): Promise<void> {
+export async function eventually(what: string, condition: () => boolean | Promise<boolean>, limit = 60_000): Promise<void> {
   const end = performance.now() + limit;
   while (!(await condition())) {
     if (performance.now() > end) throw new Error(`not within ${limit} ms: ${what}`);
@@ -12,7 +12,7 @@ export async function eventually(what: string, condition: () => boolean | Promis
 }
 
 /** Rejects when `promise` is not settled after `limit` ms: a test that hangs says where. */
-export function within<T>(what: string, promise: Promise<T>, limit = 20_000): Promise<T> {
+export function within<T>(what: string, promise: Promise<T>, limit = 60_000): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`not within ${limit} ms: ${what}`)), limit);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));

@@ -2,11 +2,23 @@ import { afterEach, expect, test } from 'vitest';
 import { within } from './client.ts';
 import { DiskRig } from './disk-rig.ts';
 
+const TICK = 100;
+/** Ticks; far longer than an election on a busy machine, which must not cost as much. */
+const INIT_LIMIT = 50;
+
 let rig: DiskRig;
 afterEach(() => rig?.close());
 
-test.each(['fast', 'basic'] as const)('leaders come and go over TCP and files, %s election', { timeout: 60_000 }, async (election) => {
-  rig = await DiskRig.create({ voters: 3, observers: 1, election, tickTime: 100, initLimit: 10, snapCount: 500, commitLogCount: 200 });
+test.each(['fast', 'basic'] as const)('leaders come and go over TCP and files, %s election', async (election) => {
+  rig = await DiskRig.create({
+    voters: 3,
+    observers: 1,
+    election,
+    tickTime: TICK,
+    initLimit: INIT_LIMIT,
+    snapCount: 500,
+    commitLogCount: 200,
+  });
   await rig.startAll();
   const writers = rig.servers.map((s) => rig.writer(s.id, 4));
   const outages: number[] = [];
@@ -21,10 +33,10 @@ test.each(['fast', 'basic'] as const)('leaders come and go over TCP and files, %
     await rig.start(leader.id);
   }
   await rig.verify(writers);
-  expect(outages.sort((a, b) => a - b)[3]).toBeLessThan(1000);
+  expect(outages.sort((a, b) => a - b)[3]).toBeLessThan((INIT_LIMIT * TICK) / 2);
 });
 
-test('all servers go at once under load, again and again: what was acknowledged is there', { timeout: 60_000 }, async () => {
+test('all servers go at once under load, again and again: what was acknowledged is there', async () => {
   rig = await DiskRig.create({ voters: 3, observers: 1, tickTime: 100, snapCount: 300 });
   await rig.startAll();
   const writers = rig.servers.map((s) => rig.writer(s.id, 4));

@@ -27,7 +27,7 @@ async function write(node: EnsembleNode, name: string, count: number): Promise<v
 const files = async (id: number, prefix: string): Promise<string[]> =>
   (await readdir(join(rig.dataDir(id), 'version-2'))).filter((name) => name.startsWith(prefix)).sort();
 
-test('writes through each server, snapshots and purges; all of it is there after all were stopped', { timeout: 60_000 }, async () => {
+test('writes through each server, snapshots and purges; all of it is there after all were stopped', async () => {
   const { nodes } = await ensemble({ snapCount: 60 });
   const writers = [1, 2, 3].map((id) => rig.writer(id));
   await rig.progress(writers, 1500);

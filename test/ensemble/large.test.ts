@@ -13,9 +13,7 @@ afterEach(async () => {
 });
 
 // Faults 3496, 706 and 4306: a transaction may be larger than the largest request.
-it('closes a session with so many ephemeral znodes that their names exceed the frame limit, on every server and after a restart', {
-  timeout: 60_000,
-}, async () => {
+it('closes a session with so many ephemeral znodes that their names exceed the frame limit, on every server and after a restart', async () => {
   rig = await DiskRig.create({ voters: 3, maxRequestBytes: 1 << 20, initLimit: 100, syncLimit: 50 });
   await rig.startAll();
   const session = await rig.node(1).openSession({ timeout: 2000 });

@@ -108,7 +108,7 @@ test.each(['fast', 'basic'] as const)(
   },
 );
 
-test('an observer that joins under load and one that comes and goes', { timeout: 60_000 }, async () => {
+test('an observer that joins under load and one that comes and goes', async () => {
   rig = new Rig({ voters: 3, observers: 2, tickTime: 100, commitLogCount: 100, snapCount: 500 });
   await rig.startAll([1, 2, 3]);
   const writers = [1, 2, 3].map((id) => rig.writer(id));

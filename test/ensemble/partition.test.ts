@@ -123,7 +123,7 @@ test.each([
       [b, a],
     ],
   ],
-] as const)('a network that loses %s: somebody serves, nothing is lost', { timeout: 60_000 }, async (_, cuts) => {
+] as const)('a network that loses %s: somebody serves, nothing is lost', async (_, cuts) => {
   const { leader, others } = await ensemble({ tickTime: 50 });
   const writers = [1, 2, 3].map((id) => rig.writer(id, 1));
   await rig.progress(writers, 200);
@@ -195,9 +195,7 @@ function longestPause(writers: readonly Writer[]): () => number {
   };
 }
 
-test('a learner that stalls in the middle of its snapshot stops no write, and is dropped at its limit (fault 3531)', {
-  timeout: 60_000,
-}, async () => {
+test('a learner that stalls in the middle of its snapshot stops no write, and is dropped at its limit (fault 3531)', async () => {
   const { leader, others } = await ensemble({ commitLogCount: 10, initLimit: 8 });
   const [away, other] = others;
   await fill(leader);
@@ -227,7 +225,6 @@ test('a learner that stalls in the middle of its snapshot stops no write, and is
 
 test.each(['follows', 'is sent a snapshot'] as const)(
   'a learner that stalls while it %s takes no more than maxLearnerBacklog of memory',
-  { timeout: 60_000 },
   async (when) => {
     // Only the bytes that wait may end it: the limits in time are far away.
     const limit = 1_000_000;

@@ -36,7 +36,7 @@ afterEach(async () => {
   rig = undefined;
 });
 
-test('the last counters of an epoch are used up under load, on disk and over a restart', { timeout: 60_000 }, async () => {
+test('the last counters of an epoch are used up under load, on disk and over a restart', async () => {
   counter.jump = { epoch: 1, from: 10, to: 0xffffff00 };
   const mine = await DiskRig.create({ voters: 3, observers: 1, tickTime: 100 });
   rig = mine;
@@ -87,7 +87,7 @@ test('a server that was away while the counter ended comes back', async () => {
   expect(mine.node(others[0].id).epoch).toBeGreaterThanOrEqual(2);
 });
 
-test('epochs that end again and again under load', { timeout: 60_000 }, async () => {
+test('epochs that end again and again under load', async () => {
   counter.last = 150;
   const mine = new Rig({ voters: 3, observers: 1, tickTime: 100, snapCount: 100, commitLogCount: 50 });
   rig = mine;

@@ -70,47 +70,41 @@ async function churn(sessions: readonly Session[], name: string, count: number):
   await within('the churn', Promise.all(Array.from({ length: count }, (_, k) => one(k))));
 }
 
-test.each(['the node', 'a session'] as const)(
-  'watches of %s lose and repeat nothing over leader changes',
-  { timeout: 60_000 },
-  async (owner) => {
-    const { others } = await ensemble();
-    const node = others[0];
-    const watching = await node.openSession({ timeout: 60_000 });
-    await watching.create('/dir');
-    await rig.converge();
-    const mirror = new Mirror(node);
-    const source = owner === 'the node' ? node : watching;
-    source.watch('/dir/', () => {}, { recursive: true, signal: AbortSignal.abort() });
-    const end = source.watch('/dir', (event) => event.path !== '/dir' && mirror.see(event), { recursive: true });
-    const shots: string[] = [];
-    await watching.getChildren('/dir', { watch: ({ type, path }) => shots.push(`${type} ${path}`) });
-    await watching.exists('/dir/last', { watch: ({ type, path }) => shots.push(`${type} ${path}`) });
-    // Two leader changes, with writes all the time; the watching server never dies.
-    for (let turn = 0; turn < 2; turn++) {
-      const { leader } = await rig.roles();
-      const sessions = await Promise.all(
-        [...rig.nodes.values()].filter((n) => n !== leader).map((n) => n.openSession({ timeout: 60_000 })),
-      );
-      const changes = churn(sessions, `t${turn}`, 300);
-      await eventually('the churn goes on', () => mirror.created.size > 300 * turn + 20);
-      if (leader === node) rig.network.isolate(leader.id);
-      else await rig.kill(leader.id);
-      await changes;
-      rig.network.heal();
-      if (leader !== node) await rig.start(leader.id);
-    }
-    await eventually('the session is connected', () => watching.state === 'connected');
-    await watching.create('/dir/last');
-    await rig.converge();
-    mirror.check('/dir/');
-    expect(mirror.created.size).toBe(601);
-    expect(shots).toEqual(['childrenChanged /dir', 'created /dir/last']);
-    end();
-    await watching.create('/dir/after');
-    expect(mirror.created.has('/dir/after')).toBe(false);
-  },
-);
+test.each(['the node', 'a session'] as const)('watches of %s lose and repeat nothing over leader changes', async (owner) => {
+  const { others } = await ensemble();
+  const node = others[0];
+  const watching = await node.openSession({ timeout: 60_000 });
+  await watching.create('/dir');
+  await rig.converge();
+  const mirror = new Mirror(node);
+  const source = owner === 'the node' ? node : watching;
+  source.watch('/dir/', () => {}, { recursive: true, signal: AbortSignal.abort() });
+  const end = source.watch('/dir', (event) => event.path !== '/dir' && mirror.see(event), { recursive: true });
+  const shots: string[] = [];
+  await watching.getChildren('/dir', { watch: ({ type, path }) => shots.push(`${type} ${path}`) });
+  await watching.exists('/dir/last', { watch: ({ type, path }) => shots.push(`${type} ${path}`) });
+  // Two leader changes, with writes all the time; the watching server never dies.
+  for (let turn = 0; turn < 2; turn++) {
+    const { leader } = await rig.roles();
+    const sessions = await Promise.all([...rig.nodes.values()].filter((n) => n !== leader).map((n) => n.openSession({ timeout: 60_000 })));
+    const changes = churn(sessions, `t${turn}`, 300);
+    await eventually('the churn goes on', () => mirror.created.size > 300 * turn + 20);
+    if (leader === node) rig.network.isolate(leader.id);
+    else await rig.kill(leader.id);
+    await changes;
+    rig.network.heal();
+    if (leader !== node) await rig.start(leader.id);
+  }
+  await eventually('the session is connected', () => watching.state === 'connected');
+  await watching.create('/dir/last');
+  await rig.converge();
+  mirror.check('/dir/');
+  expect(mirror.created.size).toBe(601);
+  expect(shots).toEqual(['childrenChanged /dir', 'created /dir/last']);
+  end();
+  await watching.create('/dir/after');
+  expect(mirror.created.has('/dir/after')).toBe(false);
+});
 
 test('watches get the difference when the replica is replaced by a snapshot', async () => {
   const { leader, others } = await ensemble({ commitLogCount: 20, snapCount: 100 });

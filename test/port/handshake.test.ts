@@ -16,7 +16,7 @@ const badPassword = () =>
 
 let rig: PortRig;
 beforeAll(async () => {
-  rig = await PortRig.start({ voters: 3, tickTime: 200 });
+  rig = await PortRig.start({ voters: 3, tickTime: 200, maxSessionTimeout: undefined });
 });
 afterAll(() => rig.end());
 

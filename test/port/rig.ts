@@ -12,7 +12,8 @@ export class PortRig extends Rig {
 
   /** Starts all servers. */
   static async start(options: RigOptions, folder?: string): Promise<PortRig> {
-    const rig = new PortRig({ maxClientCnxns: 0, ...options });
+    // With the short ticks of these rigs a session would last two seconds at most: less than a busy machine may take for many calls.
+    const rig = new PortRig({ maxClientCnxns: 0, maxSessionTimeout: 60_000, ...options });
     // Otherwise the logs are in memory, and it is all theirs in the end.
     if (folder !== undefined) for (const { id } of rig.servers) rig.storages.set(id, fileStorage({ dataDir: join(folder, String(id)) }));
     await rig.takePorts();

@@ -44,7 +44,7 @@ async function appendAndKill(lines: number): Promise<{ started: number; durable:
   return { started, durable };
 }
 
-it('kill -9 at any moment loses nothing that was reported durable, and leaves no lock in the way', { timeout: 120_000 }, async () => {
+it('kill -9 at any moment loses nothing that was reported durable, and leaves no lock in the way', async () => {
   let durable = 0;
   for (const lines of [1, 37, 150, 500, 1111]) {
     const run = await appendAndKill(lines);
@@ -72,7 +72,7 @@ describe('the lock of a data directory', () => {
     expect(readdirSync(dataDir).sort()).toEqual(['myid', 'version-2']);
   });
 
-  it('keeps out another process, until that is killed', { timeout: 60_000 }, async () => {
+  it('keeps out another process, until that is killed', async () => {
     const program = fileURLToPath(new URL('./appender.ts', import.meta.url));
     const child = spawn(process.execPath, ['--import', 'tsx', program, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
     children.push(child);

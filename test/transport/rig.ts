@@ -12,7 +12,7 @@ export async function addresses(ids: readonly number[]): Promise<ServerAddress[]
 }
 
 /** Waits until `condition` gives something other than undefined or false. */
-export async function until<T>(condition: () => T, what = condition.toString(), ms = 5000): Promise<T> {
+export async function until<T>(condition: () => T, what = condition.toString(), ms = 30_000): Promise<T> {
   const deadline = Date.now() + ms;
   for (;;) {
     const value = condition();
