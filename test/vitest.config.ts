@@ -17,5 +17,6 @@ export default defineConfig({
     // Patience with a busy machine; what a test waits for it mostly waits for by name, and less long (test/ensemble/client.ts).
     testTimeout: 150_000,
     hookTimeout: 150_000,
+    expect: { poll: { timeout: 60_000 } },
   },
 });

@@ -240,7 +240,7 @@ export function openStation(transport: Transport, station: Station, options: Sta
 }
 
 /** How long a condition may take to come true, ms on the clock of the harness. */
-const LIMIT = 10_000;
+const LIMIT = 30_000;
 
 /** Looks at `condition` every few ms of `clock` until it holds; rejects when it takes too long. */
 export function poll(clock: Clock, condition: () => boolean, what: string): Promise<void> {

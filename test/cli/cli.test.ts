@@ -64,7 +64,7 @@ describe('an ensemble of three files', () => {
       const dataDir = join(folder, `data${id}`);
       await mkdir(dataDir);
       await writeFile(join(dataDir, 'myid'), `${id}\n`);
-      running.set(id, new ServerProcess(await config(`zoo${id}.cfg`, { tickTime: 200, initLimit: 20, syncLimit: 10, dataDir, ...lines })));
+      running.set(id, new ServerProcess(await config(`zoo${id}.cfg`, { tickTime: 200, initLimit: 100, syncLimit: 50, dataDir, ...lines })));
     }
     const roles = await Promise.all(
       [...running.values()].map((server) => server.says(/serving: (\w+)(?: server (\d))?, epoch (\d+), clients on (\S+)/)),

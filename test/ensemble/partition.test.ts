@@ -196,7 +196,8 @@ function longestPause(writers: readonly Writer[]): () => number {
 }
 
 test('a learner that stalls in the middle of its snapshot stops no write, and is dropped at its limit (fault 3531)', async () => {
-  const { leader, others } = await ensemble({ commitLogCount: 10, initLimit: 8 });
+  const initLimit = 16;
+  const { leader, others } = await ensemble({ commitLogCount: 10, initLimit });
   const [away, other] = others;
   await fill(leader);
   await rig.stop(away.id);
@@ -215,7 +216,7 @@ test('a learner that stalls in the middle of its snapshot stops no write, and is
   await eventually('the leader drops the learner', dropped);
   expect(leader.metrics().snapshotsSent).toBe(0);
   await rig.progress(writers, 200);
-  expect(pause()).toBeLessThan(8 * TICK);
+  expect(pause()).toBeLessThan(initLimit * TICK);
   expect(leader.epoch).toBe(1);
   rig.network.setDelay(0);
   rig.network.heal();

@@ -22,7 +22,16 @@ afterEach(async () => {
 async function ensemble(): Promise<{ network: MemoryNetwork; leader: EnsembleNode; follower: EnsembleNode; other: EnsembleNode }> {
   const network = new MemoryNetwork(clock);
   const nodes = servers.map(({ id }) =>
-    createEnsembleNode({ id, servers, clock, transport: network.transport(), storage: memoryStorage(), tickTime: 100, commitLogCount: 50 }),
+    createEnsembleNode({
+      id,
+      servers,
+      clock,
+      transport: network.transport(),
+      storage: memoryStorage(),
+      tickTime: 100,
+      commitLogCount: 50,
+      maxSessionTimeout: 60_000,
+    }),
   );
   running.push(...nodes);
   await Promise.all(nodes.map((node) => node.start()));
@@ -31,8 +40,9 @@ async function ensemble(): Promise<{ network: MemoryNetwork; leader: EnsembleNod
   return { network, leader, follower, other };
 }
 
-const serves = (node: EnsembleNode, serving: boolean) => expect.poll(() => node.serving, { timeout: 15_000 }).toBe(serving);
-const becomes = (session: Session, state: string) => expect.poll(() => session.state, { timeout: 15_000 }).toBe(state);
+const PATIENCE = 60_000;
+const serves = (node: EnsembleNode, serving: boolean) => expect.poll(() => node.serving, { timeout: PATIENCE }).toBe(serving);
+const becomes = (session: Session, state: string) => expect.poll(() => session.state, { timeout: PATIENCE }).toBe(state);
 
 test('a session on a follower writes, reads its writes and synchronises with others', async () => {
   const { leader, follower } = await ensemble();
@@ -52,7 +62,7 @@ test('a session on a follower writes, reads its writes and synchronises with oth
 
 test('a session outlives the loss of its ensemble, and its watches miss and repeat nothing', async () => {
   const { network, leader, follower } = await ensemble();
-  const mine = await follower.openSession({ timeout: 2000 });
+  const mine = await follower.openSession({ timeout: 60_000 });
   const writer = await leader.openSession();
   await mine.create('/dir');
   await mine.create('/dir/mine', null, { mode: 'ephemeral' });
@@ -81,7 +91,7 @@ test('a session of a server that stays away expires, and its server hears of it 
   await leader.sync();
   network.isolate(follower.id);
   await serves(follower, false);
-  await expect.poll(() => leader.tree.exists('/mine'), { timeout: 15_000 }).toBeUndefined();
+  await expect.poll(() => leader.tree.exists('/mine'), { timeout: PATIENCE }).toBeUndefined();
   expect(mine.state).toBe('suspended');
   network.heal();
   await becomes(mine, 'expired');
