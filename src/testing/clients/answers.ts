@@ -262,10 +262,12 @@ export class AnswerChecks {
       if (call.kind === 'sync') continue;
       const entry = this.#entryOf(handle, call);
       // A client that has gone on elsewhere may still have a request on its way through the old server, which then comes too late, and must have no effect.
-      if (entry === undefined || isTooLate(entry.txn.body)) {
+      if (entry === undefined || isRefused(entry.txn.body, Err.sessionMoved)) {
         if (missing?.connection !== call.connection) missing = call;
         continue;
       }
+      // Nor has it any when it comes after the session's end.
+      if (isRefused(entry.txn.body, Err.sessionExpired)) continue;
       if (call.outcome === 'not-done' && succeeded(entry.txn.body)) {
         this.#complain('AcknowledgedWrites', `${describeCall(call)}, but it happened at 0x${zxidHex(entry.txn.header.zxid)}`);
       }
@@ -282,8 +284,7 @@ export class AnswerChecks {
 
 const succeeded = (body: TxnBody): boolean => body.type !== -1 && !(body.type === 14 && body.txns.some((part) => part.type === -1));
 
-/** The session was elsewhere by then, or over. */
-const isTooLate = (body: TxnBody): boolean => body.type === -1 && (body.err === Err.sessionMoved || body.err === Err.sessionExpired);
+const isRefused = (body: TxnBody, err: number): boolean => body.type === -1 && body.err === err;
 
 function* tagsIn(body: TxnBody): Generator<string> {
   if (body.type === 14) for (const part of body.txns) yield* tagsIn(part);
