@@ -86,7 +86,7 @@ test('Apache ZooKeeper answers hostile requests by the same rules, but where it 
   expect(unexplained).toEqual([]);
   // A break that is not met any more is none.
   expect(BREAKS.filter((one) => !broken.has(one)).map(({ what }) => what)).toEqual([]);
-}, 300_000);
+});
 
 test('Apache ZooKeeper takes first frames as ours do', async () => {
   const [port] = apache.target.ports;

@@ -62,7 +62,7 @@ async function allIsWell(running: MixedEnsemble): Promise<void> {
   expect(ledger.acks).toBeGreaterThan(2000);
 }
 
-test.each(['aoa', 'oao'])('%s: ours is paused', { timeout: 240_000 }, async (servers) => {
+test.each(['aoa', 'oao'])('%s: ours is paused', async (servers) => {
   const running = await underLoad(servers);
   const { ours } = running;
   for (let round = 0; round < 6; round++) await pauseOne(running, ours[round % ours.length], round % 3 === 2);
@@ -70,7 +70,7 @@ test.each(['aoa', 'oao'])('%s: ours is paused', { timeout: 240_000 }, async (ser
 });
 
 // Nobody is killed here: what Apache's acknowledged and then forgets is on the disks of the others, and must come back from there.
-test('ooa: Apache’s is paused', { timeout: 240_000 }, async () => {
+test('ooa: Apache’s is paused', async () => {
   const running = await underLoad('ooa');
   const [apache] = running.apaches;
   for (let round = 0; round < 4; round++) await pauseOne(running, apache, false);

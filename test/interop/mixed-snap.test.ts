@@ -81,7 +81,7 @@ async function equalContents(a: Member, b: Member): Promise<Map<string, string>>
 test.each([
   ['ours from Apache’s leader', 'oaa', /getting a snapshot of 0x1/],
   ['Apache’s from our leader', 'aoo', /Getting a snapshot from leader 0x1/],
-])('%s', { timeout: 300_000 }, async (name, servers, says) => {
+])('%s', async (name, servers, says) => {
   ensemble = await MixedEnsemble.make({ servers, ours: { digest: true }, apache: { heapMb: 512 } });
   const [joiner, ...voters] = ensemble.members;
   await Promise.all(voters.map((m) => m.start()));

@@ -12,5 +12,5 @@ export default defineConfig({
       { find: /^zab-ensemble\/testing$/, replacement: fromRoot('src/testing/index.ts') },
     ],
   },
-  test: { include: ['test/interop/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000, pool: 'forks', maxWorkers: 2 },
+  test: { include: ['test/interop/**/*.test.ts'], testTimeout: 400_000, hookTimeout: 400_000, pool: 'forks', maxWorkers: 2 },
 });

@@ -15,7 +15,7 @@ import { cDriver, javaDriver, kazooDriver, nodeZookeeperClientDriver, oursDriver
 
 const KINDS = [javaDriver, cDriver, kazooDriver, nodeZookeeperClientDriver, zookeeperDriver, oursDriver];
 const SIZES = ['1 server', '3 servers'];
-const LIMIT_MS = 900_000;
+const LIMIT_MS = 1_800_000;
 
 const dir = mkdtempSync(join(tmpdir(), 'zab-matrix-'));
 const plays = new Map<string, Play>();

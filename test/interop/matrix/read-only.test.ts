@@ -89,4 +89,4 @@ function withoutZxids(steps: readonly Step[]): string[] {
 test('clients read from our server without a quorum as from Apache’s, and go on when there is one', async () => {
   const [apache, ours] = await Promise.all([stepsAt(apacheThree, 'apache'), stepsAt(ourThree, 'ours')]);
   for (const { name } of KINDS) expect(withoutZxids(ours.get(name)!), name).toEqual(withoutZxids(apache.get(name)!));
-}, 300_000);
+});

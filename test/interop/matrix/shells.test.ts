@@ -10,7 +10,7 @@ import { JAVA_FLAGS } from './tools.ts';
 
 /* The command lines of the packages, zkCli (Java) and cli_mt (C), print the same at our server as at Apache's. */
 
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 120_000;
 const CLI_MT = '/usr/lib/zookeeper/bin/cli_mt';
 
 const dir = mkdtempSync(join(tmpdir(), 'zab-shells-'));

@@ -130,7 +130,7 @@ test('no two holders at once, and sessions survive the move, while servers are k
     expect(contender.sessions, contender.name).toHaveLength(2);
     expect(new Set(contender.sessions), contender.name).toHaveLength(1);
   }
-}, 300_000);
+});
 
 test('two holders at once would be seen', () => {
   const file = fileOf('wrong');
