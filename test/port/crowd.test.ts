@@ -74,7 +74,8 @@ async function misbehave(rig: PortRig): Promise<() => Promise<void>> {
   half.write(frameOf(requestOf(1, 1, new Uint8Array(1000))).subarray(0, 500));
   const halfOpen = await rig.dial(1);
   return async () => {
-    for (const client of [slow, half, halfOpen]) {
+    // Who has not said who it is may have been given up by now.
+    for (const client of [slow, half]) {
       expect(client.isClosed).toBe(false);
       client.resume();
     }
