@@ -85,7 +85,10 @@ export class Nemesis {
       for (const id of this.#sim.servers) {
         if (this.#sim.isUp(id) || this.#down.has(id)) continue;
         // A damaged disk that refuses to start is replaced by an empty one.
-        if (this.#forgetful === id && this.#hasForgotten && this.#sim.errorOf(id) !== null) this.#sim.disk(id).remove('/data');
+        if (this.#forgetful === id && this.#hasForgotten && this.#sim.errorOf(id) !== null) {
+          this.#sim.checks.forgot(id);
+          this.#sim.disk(id).remove('/data');
+        }
         this.#sim.restart(id);
       }
       const id = this.#forgetful;
@@ -217,17 +220,13 @@ export class Nemesis {
           disk.full = false;
         });
         return true;
-      case 'lyingDisk':
-        return this.#forget(id, ms, () => {
-          disk.lying = true;
-        });
       default:
-        return this.#forget(id, ms, () => {});
+        return this.#forget(id, ms, kind === 'lyingDisk');
     }
   }
 
-  /** A disk that forgets: only while everything else is well. */
-  #forget(id: number, ms: number, begin: () => void): boolean {
+  /** A disk that forgets: only while everything else is well. One that lies rots at times as well, and one that does not lie always. */
+  #forget(id: number, ms: number, lies: boolean): boolean {
     const { leader, servers } = this.#sim;
     const allWell = servers.every((other) => this.#sim.isUp(other) && this.#sim.node(other).serving);
     if (!allWell || leader === undefined || leader === id || this.#lasting.size > 0 || !this.#canSpare(id)) return false;
@@ -236,14 +235,18 @@ export class Nemesis {
     const disk = this.#sim.disk(id);
     // An error that was ordered before must not come on top of it.
     disk.heal();
-    begin();
+    disk.lying = lies;
     // Also at the end of all faults: what the disk has lied about is lost by then.
     this.#last(ms, () => {
       this.#hasForgotten = true;
-      this.#sim.checks.forgot(id);
+      const bits = lies ? this.#chance.between(0, 2) : this.#chance.between(1, 2);
+      // A bit can make the last entry look torn, and then the one before it; no more than that.
+      this.#sim.checks.forgot(id, lies ? Number.POSITIVE_INFINITY : bits);
       this.#sim.crash(id, { power: true });
       disk.lying = false;
-      for (let bits = this.#chance.between(0, 2); bits > 0; bits--) disk.rot();
+      // One of them at the end of the log: what is lost there nothing else on this disk has.
+      const logs = lies ? [] : disk.list('/data').filter((path) => path.includes('/log.'));
+      for (let i = 0; i < bits; i++) disk.rot(i === 0 ? logs.at(-1) : undefined);
       this.#sim.restart(id);
     });
     return true;

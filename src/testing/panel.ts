@@ -27,6 +27,7 @@ export class Panel implements Probe {
   readonly durable: Probe['durable'] = (...args) => this.#tell('durable', ...args);
   readonly truncated: Probe['truncated'] = (...args) => this.#tell('truncated', ...args);
   readonly installed: Probe['installed'] = (...args) => this.#tell('installed', ...args);
+  readonly saved: Probe['saved'] = (...args) => this.#tell('saved', ...args);
   readonly epoch: Probe['epoch'] = (...args) => this.#tell('epoch', ...args);
   readonly sent: Probe['sent'] = (...args) => this.#tell('sent', ...args);
   readonly received: Probe['received'] = (...args) => this.#tell('received', ...args);

@@ -29,12 +29,14 @@ export interface Probe {
   truncating(server: number, zxid: Long): void;
   /** The store is asked to replace its whole history by a snapshot of `zxid`: from here until `installed` a crash leaves the one or the other. */
   installing(server: number, zxid: Long): void;
-  /** The store says that its history up to `zxid` is durable: told before whoever waits for it is. So are the three below. */
+  /** The store says that its history up to `zxid` is durable: told before whoever waits for it is. So are the four below. */
   durable(server: number, zxid: Long): void;
   /** Everything after `zxid` was removed, durably. */
   truncated(server: number, zxid: Long): void;
   /** A snapshot has replaced the whole history, durably. */
   installed(server: number, zxid: Long): void;
+  /** A snapshot of `zxid` was written beside the log, durably: a restart may begin with it. */
+  saved(server: number, zxid: Long): void;
   /** An epoch was replaced, durably. */
   epoch(server: number, which: 'accepted' | 'current', epoch: number): void;
 
@@ -81,6 +83,7 @@ export class Blind implements Probe {
   durable(_server: number, _zxid: Long): void {}
   truncated(_server: number, _zxid: Long): void {}
   installed(_server: number, _zxid: Long): void {}
+  saved(_server: number, _zxid: Long): void {}
   epoch(_server: number, _which: 'accepted' | 'current', _epoch: number): void {}
   sent(_from: number, _to: number, _link: number, _message: QuorumMessage): void {}
   received(_from: number, _to: number, _link: number, _message: QuorumMessage): void {}

@@ -9,6 +9,7 @@ import type { Chance } from './chance.ts';
 import type { Remains, SimDisk } from './disk.ts';
 import type { Machine } from './machine.ts';
 import type { Program } from './program.ts';
+import type { SlowWalk } from './slow-walk.ts';
 import { type Tapped, tapHooks, tapStorage, tapTransport } from './taps.ts';
 import { portDeed } from './wire-deeds.ts';
 
@@ -23,6 +24,7 @@ export interface ServerSetup {
   readonly options: Omit<EnsembleOptions, 'id' | 'transport' | 'storage' | 'clock' | 'random' | 'logger'>;
   readonly transport: () => Transport;
   readonly storage: () => Storage;
+  readonly walk: () => SlowWalk;
 }
 
 /** One server of a simulated ensemble: the process that hosts a node, on a machine with a disk. */
@@ -66,7 +68,7 @@ export class SimServer {
     this.machine.boot();
     tapped.kernel.note(this.id, 'process starts');
     this.#transport = tapTransport(this.setup.transport(), tapped);
-    this.#storage = tapStorage(this.setup.storage(), tapped);
+    this.#storage = tapStorage(this.setup.storage(), tapped, this.setup.walk());
     this.startNode();
   }
 

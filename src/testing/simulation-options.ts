@@ -31,6 +31,8 @@ export interface SimulationOptions {
   readonly latency?: readonly [number, number];
   /** How long a disk takes to make something durable, from and to. @default [0.05, 1] */
   readonly diskLatency?: readonly [number, number];
+  /** The longest pause between a few znodes while a tree is walked over for a snapshot, so that transactions are applied in the middle of it, as with a large tree. @default 0: there is none */
+  readonly snapshotPause?: number;
   /** Sizes of the log files, bytes. @default 65536 each */
   readonly preAllocSize?: number;
   readonly logSizeLimit?: number;

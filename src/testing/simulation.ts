@@ -19,6 +19,7 @@ import { type Probe, Violation } from './probe.ts';
 import type { Program } from './program.ts';
 import { SimServer } from './server.ts';
 import { CLIENT_PORT, type PartitionOptions, type SharedOptions, type SimulationOptions, specsOf } from './simulation-options.ts';
+import { SlowWalk } from './slow-walk.ts';
 import type { SendFilter, VoteFilter } from './taps.ts';
 import { FIRST_CLIENT, formatLine, Trace, whoIs } from './trace.ts';
 import { tapPortSockets } from './wire-deeds.ts';
@@ -108,6 +109,7 @@ export class Simulation implements Disposable {
       options: { ...this.#ensemble, servers, sockets: tapPortSockets(sockets, (deed) => this.#probes.did(spec.id, deed)) },
       transport: () => transport?.(parts) ?? tcpTransport({ sockets }),
       storage: () => storage?.(parts) ?? fileStorage({ dataDir: '/data', fs: disk, preAllocSize, logSizeLimit }),
+      walk: () => new SlowWalk(machine.clock, chance.fork('walk'), options.snapshotPause ?? 0),
     });
   }
 

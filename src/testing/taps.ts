@@ -12,6 +12,7 @@ import { type ElectionMessage, Packet, type QuorumMessage } from '../zab/message
 import { describeElection, describeMessage, describeTxn } from './describe.ts';
 import type { Kernel } from './kernel.ts';
 import type { Probe } from './probe.ts';
+import type { SlowWalk } from './slow-walk.ts';
 
 /**
  * Decides over a quorum message that is about to be handed to the network: false keeps it from leaving. `send` hands it over, as often as it is called and whenever: so a message can be held
@@ -164,14 +165,15 @@ class TappedLink implements QuorumLink, QuorumLinkHandler {
 // ---- storage ----
 
 /** A store that tells what it was given and what has become durable. */
-export function tapStorage(inner: Storage, tapped: Tapped): Storage {
-  return new TappedStorage(inner, tapped);
+export function tapStorage(inner: Storage, tapped: Tapped, walk: SlowWalk): Storage {
+  return new TappedStorage(inner, tapped, walk);
 }
 
 class TappedStorage implements Storage {
   constructor(
     readonly inner: Storage,
     readonly tapped: Tapped,
+    readonly walk: SlowWalk,
   ) {}
 
   get logBytesSinceSnapshot(): number {
@@ -181,6 +183,7 @@ class TappedStorage implements Storage {
     this.inner.open(options, done);
   }
   recover(sink: RecoverySink, done: (error: Error | null, found?: Recovered) => void): void {
+    this.walk.end();
     this.inner.recover(sink, (error, found) => {
       if (found !== undefined) this.tapped.probe.recovered(this.tapped.id, found);
       done(error, found);
@@ -201,6 +204,7 @@ class TappedStorage implements Storage {
       kernel.note(id, `log is cut after ${formatZxid(zxid)}`);
       probe.truncated(id, zxid);
     };
+    this.walk.end();
     probe.truncating(id, zxid);
     this.inner.truncate(zxid, this.#told(done, told));
   }
@@ -217,16 +221,19 @@ class TappedStorage implements Storage {
       kernel.note(id, `history is the snapshot ${formatZxid(zxid)} now`);
       probe.installed(id, zxid);
     };
+    this.walk.end();
     probe.installing(id, zxid);
     this.inner.installSnapshot(source, this.#told(done, told));
   }
   saveSnapshot(source: SnapshotSource, done: Done): void {
     const { id, kernel, probe } = this.tapped;
+    const { zxid } = source;
     const told = (): void => {
       kernel.note(id, 'snapshot written');
+      probe.saved(id, zxid);
       probe.did(id, 'snapshotWritten');
     };
-    this.inner.saveSnapshot(source, this.#told(done, told));
+    this.walk.begin(source, (walked) => this.inner.saveSnapshot(walked, this.#told(done, told)), done);
   }
   readLog(after: Long, upTo: Long, maxBytes: number, sink: (entry: LogEntry) => boolean, done: Done): void {
     const { id, probe } = this.tapped;
@@ -239,6 +246,7 @@ class TappedStorage implements Storage {
     this.inner.purge(keep, done);
   }
   close(done: () => void): void {
+    this.walk.end();
     this.inner.close(done);
   }
 

@@ -9,11 +9,13 @@ export function drawOptions(seed: number): SimulationOptions {
   const small = chance.chance(0.5);
   const slowest = chance.pick([1, 5, 20]);
   const port = chance.fork('client port');
+  const walk = chance.fork('walk');
   return {
     seed,
     servers: drawServers(chance),
     latency: [0.05, chance.pick([0.5, 2, 10])],
     diskLatency: [0.02, slowest],
+    snapshotPause: walk.pick([0, 0, 0, 0, 50]),
     preAllocSize: chance.pick([0, 4096, 65536]),
     logSizeLimit: chance.pick([1024, 16384, 65536]),
     ensemble: {

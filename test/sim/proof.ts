@@ -2,19 +2,27 @@ import { ZabError } from '../../src/model/errors.ts';
 import { Chance } from '../../src/testing/chance.ts';
 import { drawPlan, type WorkloadPlan } from '../../src/testing/clients/plan.ts';
 import { Workload, type WorkloadStatistics } from '../../src/testing/clients/workload.ts';
-import { FAULT_KINDS, type Fault, type FaultKind, type FaultMix } from '../../src/testing/faults.ts';
 import { together } from '../../src/testing/finale.ts';
 import { Blind, type Deed, Violation } from '../../src/testing/probe.ts';
 import type { RunControl, RunOptions } from '../../src/testing/run.ts';
-import type { SharedOptions, SimulatedServer, Simulation } from '../../src/testing/simulation.ts';
+import type { SharedOptions, SimulatedServer, Simulation, SimulationOptions } from '../../src/testing/simulation.ts';
 import { drawOptions } from '../../src/testing/vary.ts';
 import { QuorumRules } from '../../src/zab/quorum.ts';
+import { drawFaultPlan, isLonely } from './plans.ts';
 
 const ensembleOf = (seed: number): SharedOptions => drawOptions(seed).ensemble ?? {};
 
+const drawRare = (seed: number): Chance => new Chance(seed, 'rare plans');
+
+/** A leader that alone has clients finds servers whose memory of the log is as short as can be. */
+function drawEnsemble(seed: number): SimulationOptions {
+  const options = drawOptions(seed);
+  return isLonely(drawRare(seed)) ? { ...options, ensemble: { ...options.ensemble, commitLogCount: 1 } } : options;
+}
+
 /** The proof of the replica under one seed: a drawn ensemble, clients, faults, then calm. */
 export function proof(seed: number): RunOptions {
-  const options = drawOptions(seed);
+  const options = drawEnsemble(seed);
   const { tickTime = 2000, initLimit = 10, syncLimit = 5 } = ensembleOf(seed);
   const servers = (options.servers as readonly SimulatedServer[]).map(({ id }) => id);
   const chance = new Chance(seed, 'proof');
@@ -22,44 +30,12 @@ export function proof(seed: number): RunOptions {
   return {
     simulation: options,
     duration,
-    faults: chance.chance(0.2) ? drawDepositions(chance, duration, servers, tickTime, syncLimit) : drawMix(chance, tickTime),
+    faults: drawFaultPlan(chance, drawRare(seed), { duration, servers, tickTime, syncLimit }),
     setup: async (sim) => {
       for (let i = drawClients(seed); i > 0; i--) sim.client();
     },
     scenario: (sim, control) => run(sim, control, 8 * initLimit * tickTime + 4 * syncLimit * tickTime + 20_000),
   };
-}
-
-/** Each seed has its own mixture: all kinds at once would let none of them last. */
-function drawMix(chance: Chance, tickTime: number): FaultMix | false {
-  if (chance.chance(0.05)) return false;
-  const kinds = chance.shuffle(FAULT_KINDS).slice(0, chance.between(2, FAULT_KINDS.length));
-  return {
-    kinds: chance.chance(0.2) ? ['isolate', 'partition', 'crash', 'pause'] : kinds,
-    density: chance.pick([2, 8, 20]) * (500 / tickTime),
-    longest: chance.pick([10, 40]) * tickTime,
-  };
-}
-
-/**
- * Leaders are cut off, or stand still, for longer than the others wait. They have proposals in their logs that nobody else has: such a tail must go when they come back. And what they believe
- * to know is out of date. At times the next leader goes as soon as it has begun, or when the first one comes back.
- */
-function drawDepositions(chance: Chance, duration: number, servers: readonly number[], tickTime: number, syncLimit: number): Fault[] {
-  const faults: Fault[] = [];
-  const fault = { servers: [0], amount: 0, how: '' };
-  const kinds = chance.pick<FaultKind[]>([['isolate'], ['pause'], ['isolate', 'pause']]);
-  for (let at = 4 * tickTime; at < duration; at += chance.between(10, 20) * tickTime) {
-    const ms = chance.between(syncLimit + 1, syncLimit + 6) * tickTime;
-    faults.push({ ...fault, at, kind: chance.pick(kinds), ms });
-    if (chance.chance(0.3)) faults.push({ ...fault, at: at + chance.pick([9 * tickTime, ms]), kind: 'crash', ms: tickTime });
-    if (!chance.chance(0.5)) continue;
-    // It writes its two epochs in ten steps, and then what clients ask for.
-    const steps = { amount: chance.between(5, 20), how: 'after process' };
-    for (const id of chance.shuffle(servers).slice(0, 2))
-      faults.push({ at: at + tickTime, kind: 'crashAtStep', servers: [id], ...steps, ms: chance.between(1, 8) * tickTime });
-  }
-  return faults;
 }
 
 /** How many processes have their sessions over the wire. */
@@ -68,6 +44,7 @@ const drawClients = (seed: number): number => new Chance(seed, 'clients').pick([
 /** Where clients are in the servers' processes: mostly everywhere. With clients at one server alone nothing covers up what only that server has; and with none of them those over the wire are alone. */
 function drawPlaces(sim: Simulation): readonly number[] {
   const chance = new Chance(sim.seed, 'places');
+  if (isLonely(drawRare(sim.seed))) return [Math.max(...sim.participants)];
   if (sim.clients.length > 1 && chance.fork('none').chance(0.4)) return [];
   if (chance.chance(0.6)) return sim.servers;
   return [chance.chance(0.7) ? Math.max(...sim.participants) : chance.pick(sim.servers)];

@@ -16,7 +16,15 @@ function asks(s: Story, op: number, session: number, from = 2): void {
   s.receive(from, 1, { type: Packet.REQUEST, request }, from);
 }
 const commits = (s: Story, { zxid }: LogEntry, to = 2): void => s.send(1, to, { type: Packet.COMMIT, zxid }, to);
-const synced = (s: Story, to = 2): void => s.send(1, to, { type: Packet.SYNC, zxid: ZXID_NONE }, to);
+const ping = (s: Story, to = 2): void => s.send(1, to, { type: Packet.PING, zxid: ZXID_NONE, touches: null }, to);
+const pong = (s: Story, from = 2): void => s.receive(from, 1, { type: Packet.PING, zxid: ZXID_NONE, touches: [] }, from);
+const answersSync = (s: Story, to = 2): void => s.send(1, to, { type: Packet.SYNC, zxid: ZXID_NONE }, to);
+
+function synced(s: Story): void {
+  ping(s);
+  pong(s);
+  answersSync(s);
+}
 
 /** Both writes are committed; what is told of whom is up to `tell`. */
 function rulesOf(tell: (s: Story) => void, observers = 0): string[] {
@@ -81,6 +89,51 @@ describe('AnswersInOrder', () => {
       s.boot(1, six.zxid, 1);
       asks(s, Op.setData, 6, 3);
       commits(s, six, 3);
+    });
+    expect(rules).toEqual([]);
+  });
+});
+
+describe('SyncConfirmed', () => {
+  it('is kept when a quorum has answered a PING that left behind the request', () => {
+    const rules = rulesOf((s) => {
+      ping(s);
+      asks(s, Op.sync, 5);
+      ping(s);
+      pong(s);
+      pong(s);
+      answersSync(s);
+    });
+    expect(rules).toEqual([]);
+  });
+
+  it('is broken by an answer that rests on an earlier PING', () => {
+    const rules = rulesOf((s) => {
+      ping(s);
+      asks(s, Op.sync, 5);
+      ping(s);
+      pong(s);
+      answersSync(s);
+    });
+    expect(rules).toEqual(['SyncConfirmed']);
+  });
+
+  it('is broken by one that rests on an observer', () => {
+    const rules = rulesOf((s) => {
+      asks(s, Op.sync, 5);
+      ping(s, 4);
+      pong(s, 4);
+      answersSync(s);
+    }, 1);
+    expect(rules).toEqual(['SyncConfirmed']);
+  });
+
+  it('takes the word of another learner than the one that asks, over a link that is newer than the request', () => {
+    const rules = rulesOf((s) => {
+      asks(s, Op.sync, 5);
+      ping(s, 3);
+      pong(s, 3);
+      answersSync(s);
     });
     expect(rules).toEqual([]);
   });

@@ -95,6 +95,47 @@ describe('CommittedOnQuorum', () => {
   });
 });
 
+describe('LogBeforeSnapshot', () => {
+  const rulesOf = (saved: LogEntry): string[] =>
+    broken((s) => {
+      s.reign(1, 1, 2, 3);
+      s.log(a, 1, 2, 3);
+      s.log(b, 1, 2);
+      s.checks.saved(3, saved.zxid);
+    });
+
+  it('a snapshot may end where its log does, and not behind that', () => {
+    expect(rulesOf(a)).toEqual([]);
+    expect(rulesOf(b)).toEqual(['LogBeforeSnapshot']);
+  });
+});
+
+describe('a damaged log', () => {
+  /** Server 3, which had three entries and one bit of damage, finds a log that ends so. */
+  const rulesOf = (last: LogEntry, tell: (s: Story) => void = () => {}): string[] =>
+    broken((s) => {
+      s.reign(1, 1, 2, 3);
+      s.log(a, 1, 2, 3);
+      s.log(b, 1, 2, 3);
+      s.log(c, 1, 2, 3);
+      tell(s);
+      s.checks.forgot(3, 1);
+      s.checks.died(3);
+      s.checks.booted(3);
+      s.checks.recovered(3, { lastZxid: last.zxid, snapshotZxid: ZXID_NONE, acceptedEpoch: 1, currentEpoch: 1 });
+    });
+
+  it('may miss its last entry, which looks like a torn write, and nothing more', () => {
+    expect(rulesOf(c)).toEqual([]);
+    expect(rulesOf(b)).toEqual([]);
+    expect(rulesOf(a)).toEqual(['DurableIsKept']);
+  });
+
+  it('may miss what was about to be cut off', () => {
+    expect(rulesOf(a, (s) => s.checks.truncating(3, a.zxid))).toEqual([]);
+  });
+});
+
 describe('NoGap in a log', () => {
   it('an entry follows another one than it was broadcast behind', () => {
     const rules = broken((s) => {

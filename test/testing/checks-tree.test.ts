@@ -59,6 +59,15 @@ describe('EqualDigest', () => {
     expect(told(tree.digest().add(1))).toContain('EqualDigest');
   });
 
+  it('a tree is shown that was another one on its way', () => {
+    const rules = broken((s) => {
+      s.reign(1, 1, 2, 3);
+      s.tree(3).digestMismatches = 1;
+      s.checks.shown(3, s.tree(3));
+    });
+    expect(rules).toEqual(['EqualDigest']);
+  });
+
   it('servers without digests are passed over', () => {
     const rules = broken((s) => {
       s.reign(1, 1, 2, 3);

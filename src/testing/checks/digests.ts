@@ -29,6 +29,12 @@ export class Digests extends Blind {
   }
 
   override shown(server: number, tree: ZnodeTree): void {
+    // Its own reading has compared as well: where a fuzzy snapshot ends, and behind every entry after that.
+    if (tree.digestMismatches > 0)
+      this.#ledger.violated(
+        'EqualDigest',
+        `server ${server} shows a tree whose digest was ${tree.digestMismatches} times another than it was to be`,
+      );
     this.#compare(server, tree);
   }
 

@@ -17,7 +17,9 @@ export type Report = (violation: Violation) => void;
  * - Integrity: whatever is logged or sent was broadcast by a leader of its epoch, with the same bytes.
  * - LocalPrimaryOrder, GlobalPrimaryOrder: a leader broadcasts in the order of its zxids, behind a history of earlier epochs.
  * - NoGap: a log holds an entry only right behind the one that it was broadcast behind, and is cut only at an entry.
- * - DurableIsKept: a restart finds what the store had called durable, and nothing that the store was not given (assumed by all of Zab).
+ * - DurableIsKept: a restart finds what the store had called durable, and nothing that the store was not given (assumed by all of Zab). Of a damaged log it may miss what no reader can tell from
+ *   a write that was torn at the end; all else that is missing must keep the server from starting.
+ * - LogBeforeSnapshot: a snapshot counts only when the log holds all that is in it, or there would be a hole in the history behind the snapshot before it.
  */
 export class Ledger extends Blind {
   readonly proposals = new Proposals();
@@ -25,7 +27,8 @@ export class Ledger extends Blind {
   readonly #logs = new Map<number, ServerLog>();
   /** Epochs of the servers that lead. */
   readonly #leading = new Map<number, number>();
-  readonly #forgetful = new Set<number>();
+  /** Servers with a damaged disk, and how many of its last entries each may miss. */
+  readonly #forgetful = new Map<number, number>();
 
   constructor(report: Report) {
     super();
@@ -49,9 +52,9 @@ export class Ledger extends Blind {
     for (const entry of entries) parent = this.proposals.find(entry.zxid) ?? this.proposals.add(entry.zxid, entry.bytes, parent);
   }
 
-  /** From now until the server serves again nothing is held against what its disk has forgotten: it was damaged. */
-  forgot(server: number): void {
-    this.#forgetful.add(server);
+  /** From now until the server serves again it is not held against it that its disk has forgotten something, but for more than the last `most` entries: it was damaged. */
+  forgot(server: number, most: number): void {
+    this.#forgetful.set(server, most);
   }
 
   isForgetful(server: number): boolean {
@@ -89,6 +92,7 @@ export class Ledger extends Blind {
     const last = this.#known(server, lastZxid, 'recovers');
     const isFirst = log.recovering;
     const isTrusted = !log.unread && !this.isForgetful(server);
+    const missing = log.unread || last === undefined ? 0 : log.missingAfter(last);
     log.recovering = false;
     log.unread = false;
     if (last === undefined) return;
@@ -96,6 +100,8 @@ export class Ledger extends Blind {
       const mayBe = isFirst ? log.mayComeBackAs(last) : last === log.last;
       if (!mayBe) this.violated('DurableIsKept', `server ${server} finds a log to ${last}, ${log.last} was durable`);
     }
+    if (missing > (this.#forgetful.get(server) ?? Number.POSITIVE_INFINITY))
+      this.violated('DurableIsKept', `server ${server} starts with a log to ${last} after damage to its disk, ${log.last} was durable`);
     // Within a process the store is read again after a truncation: what was asked for since then is still under way.
     if (isFirst) log.handed.clear();
     log.become(last);
@@ -145,6 +151,13 @@ export class Ledger extends Blind {
     const log = this.log(server);
     const to = this.#carriedOut(server, log, 'install', zxid);
     if (to !== undefined) log.become(to);
+  }
+
+  override saved(server: number, zxid: Long): void {
+    const log = this.log(server);
+    const at = this.#known(server, zxid, 'writes a snapshot of');
+    if (at !== undefined && !log.has(at))
+      this.violated('LogBeforeSnapshot', `server ${server} has a snapshot of ${at}, and a log to ${log.last}`);
   }
 
   #carriedOut(server: number, log: ServerLog, kind: 'truncate' | 'install', zxid: Long): Proposal | undefined {

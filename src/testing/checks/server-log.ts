@@ -36,6 +36,14 @@ export class ServerLog {
     return this.entries[proposal.depth] === proposal;
   }
 
+  /** How many durable entries a history that ends at `last` has not; 0 while something else than entries is on its way. */
+  missingAfter(last: Proposal): number {
+    for (const { kind } of this.handed) if (kind !== 'append') return 0;
+    let common: Proposal | null = last;
+    while (common !== null && !this.has(common)) common = common.parent;
+    return this.last.depth - (common?.depth ?? 0);
+  }
+
   /** The durable history ends at `last` now. Takes as long as there are entries that are new in it. */
   become(last: Proposal): void {
     const { entries } = this;
