@@ -208,6 +208,15 @@ export const protocolMutants: readonly Mutant[] = [
     seeds: 10,
   },
   {
+    name: 'ACKs over an earlier link still count',
+    why: 'what was acknowledged before a new synchronisation may be cut off by it',
+    file: leader,
+    find: '    for (const proposal of this.#outstanding) proposal.acks &= ~handle.bit;\n',
+    replace: '',
+    seeds: 45,
+    from: 140,
+  },
+  {
     name: 'a follower applies what is not committed',
     why: 'only what a quorum has is delivered',
     file: learner,
@@ -261,8 +270,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/zab/leadership-confirmation.ts',
     find: '      if (!this.#confirmed(sync.round)) return;\n',
     replace: '',
-    seeds: 175,
-    from: 54,
+    seeds: 5,
   },
   {
     name: 'sync rests on a PING from before it',
@@ -270,8 +278,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/zab/leadership-confirmation.ts',
     find: 'round: this.#round + 1 }',
     replace: 'round: this.#round }',
-    seeds: 175,
-    from: 54,
+    seeds: 5,
   },
   {
     name: 'a commit overtakes the answer to a sync',
@@ -280,5 +287,15 @@ export const protocolMutants: readonly Mutant[] = [
     find: 'lastProposed !== undefined && compareZxid(zxidOf(message), lastProposed) > 0',
     replace: 'lastProposed !== undefined && compareZxid(zxidOf(message), lastProposed) > 1',
     seeds: 35,
+  },
+  {
+    name: 'a PONG confirms the latest PING',
+    why: 'a PONG answers the oldest PING that has no answer',
+    file: 'src/zab/learner-handle.ts',
+    find: 'this.confirmedRound = this.#pingRounds.shift() ?? this.confirmedRound;',
+    replace: `const rounds = this.#pingRounds;
+    if (rounds.length > 0) this.confirmedRound = rounds.at(rounds.length - 1);
+    rounds.shift();`,
+    seeds: 10,
   },
 ];

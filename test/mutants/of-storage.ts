@@ -86,6 +86,15 @@ export const storageMutants: readonly Mutant[] = [
     from: 89,
   },
   {
+    name: 'damage in the middle of a log is passed over',
+    why: 'damage anywhere but at the tail refuses the start',
+    file: logs,
+    find: "    if (end.kind === 'corrupt') throw damage(file, end);\n    if (records",
+    replace: '    if (records',
+    seeds: 30,
+    from: 95,
+  },
+  {
     name: 'TRUNC cuts one too few',
     why: 'everything after the zxid goes',
     file: logs,
@@ -117,6 +126,22 @@ export const storageMutants: readonly Mutant[] = [
     find: 'yield* this.#disk.rename(temporary, snapshotPath(this.#folders, source.zxid));',
     replace: 'yield* this.#disk.rename(temporary, snapshotPath(this.#folders, this.#recovered("save").durable));',
     seeds: 10,
+  },
+  {
+    name: 'a snapshot counts before its log is durable',
+    why: 'the log would have a hole if the machine stopped in between',
+    file: store,
+    find: '      yield* step(logged.wait);\n',
+    replace: '',
+    seeds: 30,
+  },
+  {
+    name: 'a received snapshot leaves the old log',
+    why: 'a log that reaches beyond the snapshot would be taken for its continuation',
+    file: snapshots,
+    find: '  for (const old of yield* listLogs(disk, folders)) yield* disk.unlink(old.path);\n',
+    replace: '',
+    seeds: 30,
   },
   {
     name: 'an installation is not finished at the start',

@@ -40,6 +40,14 @@ export const synchronisationMutants: readonly Mutant[] = [
     from: 69,
   },
   {
+    name: 'TRUNC to an unknown point is tried again for ever',
+    why: 'a learner that can’t cut asks for a snapshot',
+    file: learner,
+    find: '      history.wantsSnapshot = true;\n',
+    replace: '',
+    seeds: 30,
+  },
+  {
     name: 'DIFF ends at the commit line of a new leader',
     why: 'all of a new leader’s log is its history, committed or not',
     file: leader,
@@ -98,6 +106,14 @@ export const synchronisationMutants: readonly Mutant[] = [
     handle.hold();`,
     replace: "    out.act({ kind: 'streamSnapshot', link: handle.link });",
     seeds: 30,
+  },
+  {
+    name: 'a snapshot takes effect before NEWLEADER',
+    why: 'a commit may rest on what it would replace (fault 3642)',
+    file: learner,
+    find: 'this.#received = { zxid: this.#commitLine, last: this.#commitLine, entries: [] };',
+    replace: 'this.#adopt({ zxid: this.#commitLine, last: this.#commitLine, entries: [] });',
+    seeds: 25,
   },
   {
     name: 'a snapshot is sent under a later zxid',

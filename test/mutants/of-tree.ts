@@ -48,6 +48,22 @@ export const treeMutants: readonly Mutant[] = [
     seeds: 10,
   },
   {
+    name: 'a multi’s setData answers with another Stat',
+    why: 'the Stat of each part is that right behind it, whatever the parts after it do (PROTOCOL 3.3)',
+    file: tree,
+    find: '    return { type, err, path, stat: withStat && this.#touched !== 0 ? this.stat(this.#touched) : null };',
+    replace: `    const [tree, slot] = [this, this.#touched];
+    return {
+      type,
+      err,
+      path,
+      get stat() {
+        return withStat && slot !== 0 ? tree.stat(slot) : null;
+      },
+    };`,
+    seeds: 10,
+  },
+  {
     name: 'versions are not checked',
     why: 'setData, delete and check are conditional (PROTOCOL 7)',
     file: prepare,
@@ -205,6 +221,21 @@ export const treeMutants: readonly Mutant[] = [
       'dataSet(table.page(slot), table.at(slot), statOf(table.page(slot), table.at(slot), 0, 0).version + 1, header.zxid, header.time);',
     seeds: 300,
     from: 123,
+  },
+  {
+    name: 'Stat on replay: pzxid needs the child to be there',
+    why: 'a fuzzy snapshot may have the parent of before and not the child (fault 3145)',
+    file: tree,
+    find: `    childDeleted(table.page(parent), table.at(parent), zxid);
+    this.redigest(parent);
+    const slot = table.find(path);
+    if (slot === 0) return Err.noNode;`,
+    replace: `    const slot = table.find(path);
+    if (slot === 0) return Err.noNode;
+    childDeleted(table.page(parent), table.at(parent), zxid);
+    this.redigest(parent);`,
+    seeds: 40,
+    from: 95,
   },
   {
     name: 'Stat on replay: a creation counts again',
