@@ -63,7 +63,8 @@ class Apaches {
         dir: folder(),
         clientPort: ports[3 * i + 2],
         servers: members,
-        config: { tickTime: 500, initLimit: 20, syncLimit: 10, maxSessionTimeout: 60_000, ...config },
+        // Long limits, so that no server is given up because the machine is busy: 10 s to notice one that stands still.
+        config: { tickTime: 500, initLimit: 20, syncLimit: 20, maxSessionTimeout: 60_000, ...config },
         properties: { 'readonlymode.enabled': 'true' },
       }),
     );
@@ -76,7 +77,12 @@ class Apaches {
   }
 
   async open(options: Parameters<typeof connect>[1] = {}, at = this.list()): Promise<Session> {
-    await eventually('a leader is elected', async () => (await Promise.all(this.servers.map(modeOf))).includes('leader'), 60_000);
+    // All of them: one that has just been started again still waits for a leader that may be the next to go.
+    const serve = async (): Promise<boolean> => {
+      const modes = await Promise.all(this.servers.map(modeOf));
+      return modes.includes('leader') && modes.every((mode) => mode !== undefined);
+    };
+    await eventually('all serve, and one leads', serve, 60_000);
     const session = await connect(at, { timeout: 20_000, ...options });
     this.sessions.push(session);
     return session;
@@ -106,8 +112,8 @@ class Apaches {
 let apaches: Apaches;
 
 async function changesWhileAway(): Promise<void> {
-  // If it is the leader that stands still, the others need syncLimit, 5 s, to notice, and an election: the client, which looks around after two thirds of its timeout, must live on.
-  const session = await apaches.open({ timeout: 20_000 });
+  // If it is the leader that stands still, the others need syncLimit to notice, and an election: the client, which looks around after two thirds of its timeout, must live on.
+  const session = await apaches.open({ timeout: 24_000 });
   await session.create('/away', 'x');
   const seen: string[] = [];
   const note = (event: WatchEvent): void => void seen.push(`${event.type} ${event.path}`);
