@@ -1,7 +1,17 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { configFromZooCfg, createEnsembleNode, type EnsembleNode, type LogLevel, type NodeOptions, ZabError } from './index.ts';
+import type Long from 'long';
+import {
+  configFromZooCfg,
+  createEnsembleNode,
+  type EnsembleNode,
+  keepMembers,
+  type LogLevel,
+  type NodeOptions,
+  type ServerSpec,
+  ZabError,
+} from './index.ts';
 
 /* `npx zab-ensemble zoo.cfg`: a server from a ZooKeeper configuration file. */
 
@@ -90,8 +100,19 @@ function clientsOf({ clientPort, clientHost = '0.0.0.0' }: NodeOptions): string 
   return `clients on ${clientHost.includes(':') ? `[${clientHost}]` : clientHost}:${clientPort}`;
 }
 
+/** The members of a reconfigured ensemble go where the next start looks for them. */
+async function keep(file: string, version: Long, servers: readonly ServerSpec[]): Promise<void> {
+  try {
+    const kept = await keepMembers(file, version, servers);
+    if (kept !== undefined) log('info', `the members of the ensemble are in ${kept} now`);
+    else log('warn', `${file} has no dynamicConfigFile: its server lines may be out of date with version ${version.toString(16)}`);
+  } catch (error) {
+    log('error', 'the members of the ensemble could not be kept for the next start', { error });
+  }
+}
+
 /** Runs the server until it is told to stop or fails. */
-async function serve(node: EnsembleNode, options: NodeOptions): Promise<void> {
+async function serve(node: EnsembleNode, options: NodeOptions, file: string): Promise<void> {
   let stopping = false;
   const stop = (signal: NodeJS.Signals): void => {
     log('info', `stopping: ${signal}`);
@@ -106,6 +127,10 @@ async function serve(node: EnsembleNode, options: NodeOptions): Promise<void> {
     if (!serving) return log(stopping ? 'info' : 'warn', 'not serving');
     const under = node.leaderId === node.id ? '' : ` server ${node.leaderId}`;
     log('info', `serving: ${node.role}${under}, epoch ${node.epoch}, ${clientsOf(options)}`);
+  });
+  let kept = Promise.resolve();
+  node.on('config', (version, servers) => {
+    kept = kept.then(() => keep(file, version, servers));
   });
   log('info', `zab-ensemble ${version()} on Node ${process.version}, process ${process.pid}: ${describe(options)}`);
   try {
@@ -130,7 +155,7 @@ async function main(): Promise<void> {
   const made = await nodeOf(command.file);
   if (made === undefined) return;
   if (command.check) process.stdout.write(`${command.file} is in order: ${describe(made.options)}\n`);
-  else await serve(made.node, made.options);
+  else await serve(made.node, made.options, command.file);
 }
 
 main().catch((error: unknown) => {

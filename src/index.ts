@@ -122,6 +122,7 @@ export function tcpTransport(options: TcpTransportOptions = {}): Transport {
 
 export { connectSession } from './client/connect.ts';
 export type { Credential } from './client/options.ts';
+export { keepMembers } from './config/node-dynamic-file.ts';
 // A server from a file.
 export { configFromZooCfg, type ZooCfgFile } from './config/node-zoo-cfg-file.ts';
 export type { ZooCfgOptions } from './config/settings.ts';

@@ -30,7 +30,7 @@ const KEYS_BY_REASON: Readonly<Record<string, string>> = {
   'at most 10,000 are removed at a time, and containers that nobody has used stay':
     'znode.container.maxPerMinute znode.container.maxNeverUsedIntervalMs',
   'a transaction may be as long as its request makes it': 'jute.maxbuffer.extrasize',
-  'the set of servers is fixed': 'version',
+  'the version of a configuration is behind the name of its dynamic file': 'version',
 };
 
 const REASONS: readonly (readonly [pattern: string, reason: string])[] = Object.entries(KEYS_BY_REASON).flatMap(([reason, keys]) =>

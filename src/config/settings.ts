@@ -1,3 +1,4 @@
+import { parseZxidHex } from '../model/zxid.ts';
 import type { EnsembleOptions } from '../node/api.ts';
 import { parseWord } from '../node/port/four-letter.ts';
 import { reasonWithoutEffect } from './no-effect.ts';
@@ -115,6 +116,15 @@ const snapRetainCount: Setting = (value, { options }, warn) => {
   if (count < 3) warn('is taken as 3, the least');
 };
 
+/** What ZooKeeper puts behind the name of a dynamic file: the version of the configuration. */
+export const VERSION_SUFFIX = /\.([0-9a-f]{1,16})$/i;
+
+const dynamicConfigFile: Setting = (value, draft) => {
+  draft.dynamicConfigFile = filled(value);
+  const version = VERSION_SUFFIX.exec(value);
+  if (version !== null) draft.options.configVersion = parseZxidHex(version[1]);
+};
+
 /** Keys of the file alone; everything else is a system property of ZooKeeper's. */
 const FILE_KEYS = new Map<string, Setting>([
   ['dataDir', folder('dataDir')],
@@ -133,8 +143,8 @@ const FILE_KEYS = new Map<string, Setting>([
   ['autopurge.snapRetainCount', snapRetainCount],
   ['autopurge.purgeInterval', (value, draft) => void (draft.purgeInterval = whole(value, 0))],
   ['standaloneEnabled', (value, draft) => void (draft.standaloneEnabled = trueOrFalse(value))],
-  ['dynamicConfigFile', (value, draft) => void (draft.dynamicConfigFile = filled(value))],
-  ['reconfigEnabled', onlyIf(false, 'the set of servers is fixed, and reconfig is answered as by a server that has it disabled')],
+  ['dynamicConfigFile', dynamicConfigFile],
+  ['reconfigEnabled', onlyIf(false, 'while this server leads, reconfig is answered as by a server that has it disabled')],
   [
     'quorumListenOnAllIPs',
     (value, { options }) => {

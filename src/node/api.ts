@@ -28,6 +28,12 @@ export interface EnsembleOptions {
   readonly id: number;
   /** At least one and at most 31 participants, and any number of observers. */
   readonly servers: readonly ServerSpec[];
+  /**
+   * Version of `servers`, if the ensemble has agreed on them: see the event `config`. A participant whose data knows a later configuration with other members does not start: it
+   * could make a quorum of those who are none any more.
+   * @default 0
+   */
+  readonly configVersion?: Long;
   /** A single server that nobody will join, as ZooKeeper's standalone server; over TCP it opens no port for other servers. @default false */
   readonly standalone?: boolean;
   readonly transport: Transport;
@@ -117,6 +123,11 @@ export interface NodeEvents {
   serving: [serving: boolean];
   /** A session of this process changed its state. */
   session: [sessionId: Long, state: SessionState];
+  /**
+   * The ensemble, led by a ZooKeeper server with reconfig enabled, has given its configuration this version; the members or their addresses may be others than in the options. The
+   * replica goes on among them by itself. Keep both, as ZooKeeper does in its `zoo.cfg.dynamic`: they are the options `servers` and `configVersion` of the next start.
+   */
+  config: [version: Long, servers: readonly ServerSpec[]];
   /** The replica has stopped for good because of this error. */
   fatal: [error: Error];
 }

@@ -262,6 +262,7 @@ export class LocalNode extends EventEmitter<NodeEvents> implements EnsembleNode 
         for (const holder of this.#holders) holder.live(touches);
         return touches;
       },
+      configChanged: (version, servers) => this.#tell('config', version, servers),
       fatal: (error) => this.#fail(error),
     };
   }

@@ -1,6 +1,7 @@
 import type Long from 'long';
 import type { Request, Txn, TxnHeader } from '../model/records.ts';
 import type { TxnResult, ZnodeTree } from '../tree/tree.ts';
+import type { ConfigServer } from '../zab/ensemble-config.ts';
 import type { SessionTouch } from '../zab/messages.ts';
 import type { Access } from './access.ts';
 import type { Role } from './api.ts';
@@ -29,6 +30,8 @@ export interface ReplicaHooks {
   synced(request: Request): void;
   /** The leader answered whether a session is alive. */
   revalidated(sessionId: Long, valid: boolean): void;
+  /** The ensemble has given its configuration another version, and perhaps other members or addresses. */
+  configChanged(version: Long, servers: readonly ConfigServer[]): void;
   /** The sessions of this process, to be kept alive: asked for at each heartbeat. */
   liveSessions(): readonly SessionTouch[];
   /** The replica stopped because of this error. */
@@ -57,6 +60,8 @@ export interface ReplicaControl {
   submit(request: Request): boolean;
   /** Asks the leader whether a session is alive and moves it to this server. False: not serving. The answer comes by `revalidated`. */
   revalidate(sessionId: Long, timeout: number): boolean;
+  /** Who belongs to the ensemble, as this server knows it. */
+  readonly servers: readonly ConfigServer[];
   report(): ReplicaReport;
 }
 

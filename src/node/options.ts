@@ -1,4 +1,6 @@
+import Long from 'long';
 import { ZabError } from '../model/errors.ts';
+import { ZXID_NONE } from '../model/zxid.ts';
 import type { Clock } from '../seams/clock.ts';
 import type { Logger } from '../seams/logger.ts';
 import type { Random } from '../seams/random.ts';
@@ -23,6 +25,7 @@ export interface ResolvedOptions {
   readonly self: ResolvedServer;
   /** In ascending order of ids. */
   readonly servers: readonly ResolvedServer[];
+  readonly configVersion: Long;
   readonly standalone: boolean;
   readonly transport: Transport;
   readonly storage: Storage;
@@ -117,6 +120,7 @@ export function resolveOptions(options: EnsembleOptions): ResolvedOptions {
     id,
     self,
     servers,
+    configVersion: resolveVersion(options.configVersion ?? ZXID_NONE),
     standalone: resolveStandalone(options.standalone, servers),
     transport: seam('transport', options.transport, ['open']),
     storage: seam('storage', options.storage, ['open', 'recover', 'append']),
@@ -128,6 +132,11 @@ export function resolveOptions(options: EnsembleOptions): ResolvedOptions {
     ...resolveRules(options),
     port: resolvePort(options),
   };
+}
+
+function resolveVersion(version: unknown): Long {
+  if (!Long.isLong(version)) throw bad('configVersion', 'must be a Long', version);
+  return version.toUnsigned();
 }
 
 function resolvePort(options: EnsembleOptions): ResolvedPort | null {

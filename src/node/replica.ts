@@ -2,7 +2,7 @@ import type Long from 'long';
 import { Op } from '../model/codes.ts';
 import type { Request, TxnHeader } from '../model/records.ts';
 import { formatZxid, ZXID_NONE, zxidEquals } from '../model/zxid.ts';
-import type { OpenTransport, QuorumLink, QuorumLinkHandler, TransportHandler } from '../seams/transport.ts';
+import type { QuorumLink, QuorumLinkHandler, TransportHandler } from '../seams/transport.ts';
 import type { ZnodeTree } from '../tree/tree.ts';
 import { EnsembleConfig } from '../zab/ensemble-config.ts';
 import type { LogEntry } from '../zab/entry.ts';
@@ -20,6 +20,7 @@ import { ProtocolTime } from './protocol-time.ts';
 import { ReplicaState } from './replica-state.ts';
 import { SnapshotSchedule } from './snapshot-schedule.ts';
 import { SnapshotStreams, type StreamHost } from './snapshot-streams.ts';
+import { TransportKeeper } from './transport-keeper.ts';
 import { TreeRecovery } from './tree-recovery.ts';
 import { zabConfigOf } from './zab-config.ts';
 
@@ -43,7 +44,8 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   readonly #time: ProtocolTime;
   readonly #durableSends = new DurableSends();
   readonly #links = new Set<QuorumLink>();
-  #transport: OpenTransport | null = null;
+  readonly #ensemble: EnsembleConfig;
+  readonly #transport: TransportKeeper;
   #draining = false;
   #drainPlanned = false;
   #stopped = false;
@@ -61,7 +63,9 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     this.#options = options;
     this.#hooks = hooks;
     this.#history = new History(options.commitLogCount);
-    const ensemble = new EnsembleConfig(options.servers);
+    const ensemble = new EnsembleConfig(options.id, options.servers, options.configVersion);
+    this.#ensemble = ensemble;
+    this.#transport = new TransportKeeper(options, ensemble, this);
     this.#time = new ProtocolTime(options.clock, options.tickTime / 2, () => this.#tick());
     this.#state = new ReplicaState(options, ensemble, { now: () => this.#time.now(), liveSessions: () => hooks.liveSessions() });
     this.#peer = new Peer(
@@ -93,6 +97,9 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   }
   get tree(): ZnodeTree {
     return this.#state.tree;
+  }
+  get servers() {
+    return this.#ensemble.servers;
   }
 
   submit(request: Request): boolean {
@@ -136,7 +143,12 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
       if (this.#stopped) return;
       this.#recover((failure) => {
         if (failure !== null) return failed(failure);
-        if (!this.#stopped) this.#openTransport((refusal) => (refusal === null ? this.#begin(done) : failed(refusal)));
+        if (this.#stopped) return;
+        this.#transport.open((refusal) => {
+          if (refusal !== null) return failed(refusal);
+          done(null);
+          this.#step((peer) => peer.start());
+        });
       });
     });
   }
@@ -155,15 +167,11 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     this.#streams.cancelAll();
     this.#state.stopLeading();
     this.#time.stop();
-    const transport = this.#transport;
-    this.#transport = null;
     const released = () => {
       this.#stopping = 'done';
       for (const tell of waiting) tell();
     };
-    const closeStorage = () => this.#options.storage.close(released);
-    if (transport === null) closeStorage();
-    else transport.close(closeStorage);
+    this.#transport.close(() => this.#options.storage.close(released));
   }
 
   #recover(done: (error: Error | null) => void): void {
@@ -181,36 +189,14 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
       history.currentEpoch = found.currentEpoch;
       this.#state.incoming = sink.tree;
       this.#log('info', `recovered to ${formatZxid(found.lastZxid)}, epochs ${found.acceptedEpoch}/${found.currentEpoch}`);
+      const refusal = this.#peer.recovered(this.#state.configInTree);
+      if (refusal !== null) return done(refusal);
       if (sink.hasSnapshot || !zxidEquals(found.lastZxid, ZXID_NONE)) return done(null);
       // ZooKeeper opens no directory that has a log and no snapshot at all, so an empty store begins with the snapshot of nothing, as its own do.
       if (found.currentEpoch === 0) return this.#options.storage.saveSnapshot(this.#state.openSnapshot(), done);
       // So this one was not always empty, and its epoch would win elections for it (faults 2325, 3056).
       done(new Error(`the store was in epoch ${found.currentEpoch} and has no history: it has lost what it had`));
     });
-  }
-
-  #openTransport(done: (error: Error | null) => void): void {
-    const { transport, self, servers, clock, logger, election, initTime, maxRequestBytes } = this.#options;
-    const options = {
-      self,
-      servers,
-      clock,
-      logger,
-      election,
-      connectTimeout: Math.min(initTime, 5000),
-      maxPacket: maxRequestBytes * 2 + 65536,
-    };
-    transport.open(options, this, (error, open) => {
-      if (error !== null || open === undefined) return done(error ?? new Error('the transport gave no result'));
-      if (this.#stopped) return open.close(() => {});
-      this.#transport = open;
-      done(null);
-    });
-  }
-
-  #begin(done: (error: Error | null) => void): void {
-    done(null);
-    this.#step((peer) => peer.start());
   }
 
   /** The end by an error: the role ends, nothing more is written, and everybody is told. */
@@ -401,7 +387,7 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     const hidden = this.#state.incoming !== null;
     const { txn, result } = this.#state.apply(entry, this.#applying);
     if (!hidden) this.#hooks.applied(txn, result);
-    if (txn.header.type === Op.reconfig) this.#peer.adoptConfig(this.#state.configInTree);
+    if (txn.header.type === Op.reconfig) this.#peer.reconfigured(this.#state.configInTree);
   }
 
   readonly #applying = (header: TxnHeader): boolean => this.#hooks.applying(header);
@@ -415,9 +401,9 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
   #actOne(action: Action): void {
     switch (action.kind) {
       case 'election':
-        return this.#transport?.sendElection(action.peer, action.message);
+        return this.#transport.current?.sendElection(action.peer, action.message);
       case 'reconnectElection':
-        return this.#transport?.reconnectElection();
+        return this.#transport.current?.reconnectElection();
       case 'dial':
         return this.#dial(action.peer);
       case 'closeLink':
@@ -431,16 +417,27 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
       case 'revalidated':
         return this.#hooks.revalidated(action.sessionId, action.valid);
       case 'configChanged':
-        return this.#state.showConfig();
+        this.#state.showConfig();
+        return this.#hooks.configChanged(this.#ensemble.version, this.#ensemble.servers);
+      case 'membersChanged':
+        return this.#move();
       case 'log':
         return this.#log(action.level, action.text);
     }
   }
 
+  /** The role has ended; the next one begins among the members that there are now. */
+  #move(): void {
+    this.#streams.cancelAll();
+    this.#links.clear();
+    this.#transport.reopen((error) => (error === null ? this.#step((peer) => peer.start()) : this.#fail(error)));
+  }
+
   #dial(peer: number): void {
-    if (this.#transport === null) return;
+    const transport = this.#transport.current;
+    if (transport === null) return;
     const port = new LinkPort(this);
-    port.link = this.#transport.dial(peer, port);
+    port.link = transport.dial(peer, port);
     this.#links.add(port.link);
     this.#peer.dialled(port.link);
   }
@@ -468,7 +465,7 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     const peer = this.#peer;
     const serving = peer.serving;
     if (serving && !this.#serving) this.#beginServing();
-    const role: Role = !serving && peer.kind !== 'stopped' ? 'looking' : (peer.kind as Role);
+    const role: Role = serving ? (peer.kind as Role) : this.#stopping === null ? 'looking' : 'stopped';
     const leader = serving ? peer.leaderId : undefined;
     if (role !== this.#shownRole || leader !== this.#shownLeader || (serving && peer.epoch !== this.#shownEpoch)) {
       if (role === 'looking' && this.#shownRole !== 'looking') this.#counts.elections++;

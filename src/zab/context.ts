@@ -29,7 +29,7 @@ export interface StateMachine {
   endSnapshot(): boolean;
 }
 
-/** The fixed facts and limits of a server; times in ms. */
+/** The facts and limits of a server; times in ms. What follows from its ensemble's configuration changes with it, between two roles and never within one. */
 export interface ZabConfig {
   readonly id: number;
   readonly quorum: QuorumRules;
@@ -50,8 +50,8 @@ export interface ZabContext {
   readonly app: StateMachine;
   now: number;
   /**
-   * A server whose word counts has this configuration. Throws a ZabError with code BAD_OPTIONS when it has other members than ours: no part may be taken in an ensemble that is
-   * not the one of the options.
+   * The leader has this configuration, or a transaction has made it. With other members than before the role ends, and another begins among them. Throws a ZabError with code
+   * BAD_OPTIONS when this server is none of them.
    */
   adoptConfig(text: string): void;
   /** Leaves the current role for a new election; takes effect when the step ends. */

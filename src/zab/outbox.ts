@@ -24,6 +24,8 @@ export type Action =
   | { readonly kind: 'revalidated'; readonly sessionId: Long; readonly valid: boolean }
   /** The configuration that this server knows has another text (see EnsembleConfig). */
   | { readonly kind: 'configChanged' }
+  /** So have the members, or their addresses: all links end, and those that come next are made by the new ones. The peer is started again when that can be. */
+  | { readonly kind: 'membersChanged' }
   | { readonly kind: 'log'; readonly level: 'info' | 'warn'; readonly text: string };
 
 /** A message that may leave only when everything up to `seq` is durable. */

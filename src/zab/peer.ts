@@ -39,6 +39,8 @@ export class Peer implements ZabContext {
   #vote: Vote = NO_VOTE;
   #round = 0;
   #leaveBecause: string | null = null;
+  /** Leaves it for a place among other members. */
+  #isMoving = false;
   /** In the order in which they came. */
   readonly #early = new Map<LinkToken, EarlyLink>();
   readonly #upLinks = new Set<number>();
@@ -95,8 +97,9 @@ export class Peer implements ZabContext {
 
   adoptConfig(text: string): void {
     const what = this.#learnConfig(text);
+    if (what === 'changed') this.#changeMembers(text);
     if (what !== 'foreign') return;
-    const reason = 'the ensemble has been reconfigured and has other members than this option names';
+    const reason = `the ensemble has been reconfigured, and server ${this.config.id} does not belong to it any more`;
     throw new ZabError('BAD_OPTIONS', `option servers: ${reason}: ${describeConfig(text)}`);
   }
 
@@ -106,16 +109,34 @@ export class Peer implements ZabContext {
 
   // ---- steps ----
 
+  /** The configuration that the store knows; returns why there must be no start by the options. An observer counts for no quorum, and will be told of other members. */
+  recovered(text: string): ZabError | null {
+    const what = this.#learnConfig(text);
+    if (what === 'old' || what === 'newer' || !this.config.quorum.isVoter(this.config.id)) return null;
+    const known = `the data knows a later configuration with other members: ${describeConfig(text)}`;
+    return new ZabError('BAD_OPTIONS', `option servers: ${known}`);
+  }
+
+  /** A transaction that was applied has made this the configuration. */
+  reconfigured(text: string): void {
+    this.adoptConfig(text);
+    this.#settle();
+  }
+
   start(): void {
     this.#look();
     this.#settle();
   }
 
-  /** Ends the role for good; links are closed. */
+  /** Ends the role, and all links; {@link start} begins anew. */
   stop(): void {
     this.#endRole();
     for (const link of this.#early.keys()) this.out.closeLink(link, 'stopped');
     this.#early.clear();
+    this.#upLinks.clear();
+    this.#lookers.clear();
+    this.#leaveBecause = null;
+    this.#isMoving = false;
     this.#role = { kind: 'stopped' };
   }
 
@@ -130,11 +151,16 @@ export class Peer implements ZabContext {
 
   electionMessage(from: number, message: ElectionMessage): void {
     if (from === this.config.id || !this.config.serverIds.has(from)) return;
-    if (message.kind === 'notification' && message.config !== null && this.#learnConfig(message.config) === 'foreign') {
-      // Anybody may say so; but by rules that are out of date nothing is decided with whoever does.
-      return this.#warnOfConfig(from, message.config);
-    }
     const role = this.#role;
+    if (message.kind === 'notification' && message.config !== null) {
+      const what = this.#learnConfig(message.config);
+      if (what === 'changed' && role.kind === 'looking') {
+        this.#changeMembers(message.config);
+        return this.#settle();
+      }
+      // By rules that are out of date nothing is decided with whoever knows newer ones.
+      if (what === 'changed' || what === 'foreign') return this.#warnOfConfig(from, message.config);
+    }
     if (message.kind === 'voteRequest') this.#answerVoteRequest(from, message.xid);
     else if (role.kind === 'looking') this.#decide(role.election.message(from, message));
     else if (role.kind !== 'stopped' && message.kind === 'notification' && message.state === PeerState.LOOKING) {
@@ -268,6 +294,10 @@ export class Peer implements ZabContext {
     while (this.#leaveBecause !== null) {
       const reason = this.#leaveBecause;
       this.#leaveBecause = null;
+      if (this.#isMoving) {
+        this.stop();
+        return this.out.act({ kind: 'membersChanged' });
+      }
       if (this.#role.kind === 'looking' || this.#role.kind === 'stopped') return;
       this.out.log('warn', `${this.#role.kind} ends: ${reason}`);
       this.#endRole();
@@ -308,13 +338,23 @@ export class Peer implements ZabContext {
 
   // ---- the configuration ----
 
-  #learnConfig(text: string): ReturnType<EnsembleConfig['learn']> {
-    const what = this.config.ensemble.learn(text);
-    if (what === 'newer') {
-      this.out.log('info', `the ensemble has given its configuration ${describeConfig(text)}`);
-      this.out.act({ kind: 'configChanged' });
-    }
+  #learnConfig(text: string): ReturnType<EnsembleConfig['compare']> {
+    const what = this.config.ensemble.compare(text);
+    if (what === 'newer') this.#takeConfig(text, 'given its configuration');
     return what;
+  }
+
+  #takeConfig(text: string, how: string): void {
+    this.config.ensemble.take(text);
+    this.out.log('info', `the ensemble has ${how} ${describeConfig(text)}`);
+    this.out.act({ kind: 'configChanged' });
+  }
+
+  /** No role goes on by the rules of another configuration: votes, acknowledgements and links are those of the members before. */
+  #changeMembers(text: string): void {
+    this.#takeConfig(text, 'other members now:');
+    this.lookAgain('the ensemble has other members');
+    this.#isMoving = true;
   }
 
   #warnOfConfig(from: number, text: string): void {

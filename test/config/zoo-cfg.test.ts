@@ -342,7 +342,7 @@ describe('warnings', () => {
     ['4lw.commands.whitelist=stat,gtmk,blah', 'line 4: 4lw.commands.whitelist=stat,gtmk,blah names words that are not offered: gtmk, blah'],
     ['autopurge.purgeInterval=0', 'autopurge.purgeInterval is 0: old snapshots and logs are never deleted'],
     ['forceSync=no', 'line 4: forceSync=no has no effect: a change is on disk before it is acknowledged, always'],
-    ['version=100', 'line 4: version=100 has no effect: the set of servers is fixed'],
+    ['version=100', 'line 4: version=100 has no effect: the version of a configuration is behind the name of its dynamic file'],
   ])('%s', (line, warning) => {
     expect(read(line).warnings).toContain(warning);
   });

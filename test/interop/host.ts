@@ -1,4 +1,5 @@
 import { appendFileSync } from 'node:fs';
+import Long from 'long';
 import { answerCalls, tellParent } from '../../examples/support/processes.ts';
 import { createEnsembleNode, type EnsembleNode, type NodeOptions } from '../../src/index.ts';
 import { Load } from './load.ts';
@@ -14,10 +15,12 @@ const loads: Load[] = [];
 
 const handlers = {
   /** Begins the replica; four-letter words tell when it serves. */
-  start: ({ logFile, ...options }: HostOptions): void => {
+  start: ({ logFile, configVersion, ...options }: HostOptions): void => {
     const write = (level: string, text: string): void => appendFileSync(logFile, `${new Date().toISOString()} ${level} ${text}\n`);
     node = createEnsembleNode({
       ...options,
+      // It has come as JSON.
+      ...(configVersion === undefined ? {} : { configVersion: Long.fromValue(configVersion, true) }),
       logger: (level, text, fields) => write(level, fields?.reason === undefined ? text : `${text} (${fields.reason})`),
     });
     node.on('fatal', (error) => {

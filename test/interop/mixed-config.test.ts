@@ -4,7 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { freePorts } from '../../examples/support/ports.ts';
 import { configFromZooCfg, connect } from '../../src/index.ts';
 import { eventually } from '../ensemble/client.ts';
-import { type ApacheMember, OurMember } from './members.ts';
+import { type ApacheMember, type Member, OurMember } from './members.ts';
 import { MixedEnsemble, SUPER, SUPER_DIGEST } from './mixed.ts';
 import { python } from './trees.ts';
 
@@ -67,17 +67,77 @@ test('our server starts from the files that Apache’s has left: its zoo.cfg, wh
   ledger.verify(tree);
 });
 
-test('a reconfig that changes the members ends a replica that votes by the old ones, and it says why', async () => {
-  ensemble = await MixedEnsemble.make({ servers: 'aoa', apache: { config: { reconfigEnabled: 'true' } } });
-  const { members, ours } = ensemble;
-  await ensemble.startAll();
-  const [first, , third] = members;
+/** Another of our voters beside those of the ensemble, and its line in a configuration. */
+async function oneMore(ensemble: MixedEnsemble): Promise<{ fifth: Member; line: string }> {
   const [quorumPort, electionPort, clientPort] = await freePorts(3);
-  const line = `server.4=127.0.0.1:${quorumPort}:${electionPort}:observer;127.0.0.1:${clientPort}`;
-  await python('reconfig.py', String(first.clientPort), SUPER, line);
+  const { options } = ensemble.ours[0];
+  const servers = [...options.servers, { id: 5, host: '127.0.0.1', quorumPort, electionPort }];
+  const folder = join(ensemble.folder, '5');
+  const own = { ...options, id: 5, servers, clientPort, dataDir: join(folder, 'data'), logFile: join(folder, 'node.log') };
+  const fifth = ensemble.put(new OurMember(own, false, ensemble.ledger.take));
+  return { fifth, line: `server.5=127.0.0.1:${quorumPort}:${electionPort}:participant;127.0.0.1:${clientPort}` };
+}
+
+test('replicas go along when the ensemble gets other members, vote by them, and end when they are none any more', async () => {
+  ensemble = await MixedEnsemble.make({ servers: 'aoaO', apache: { config: { reconfigEnabled: 'true' } } });
+  const { ours, ledger } = ensemble;
+  await ensemble.startAll();
+  await ensemble.startClients();
+  const [first, second, third, observer] = ensemble.members;
+  const reconfig = (what: string) => python('reconfig.py', String(first.clientPort), SUPER, what);
+  const knowsVoters = (member: Member, n: number) =>
+    eventually(
+      `server ${member.id} counts ${n} voters`,
+      async () => (await member.fourLetter('mntr')).includes(`zk_quorum_size\t${n}\n`),
+      60_000,
+    );
+
+  // One of ours joins as a voter. Those who run already have never heard of it.
+  const { fifth, line } = await oneMore(ensemble);
+  await fifth.start();
+  await reconfig(line);
+  await ensemble.settled();
+  for (const member of [second, fifth, observer]) await knowsVoters(member, 4);
+  await ensemble.progress(50);
+
+  // Three of the four are a quorum, three of five with the observer would be too; two of the three before would have been another.
+  await ensemble.pauseClients();
+  await ensemble.equalTrees();
+  await third.kill();
+  expect(await ensemble.settled([first, second, observer, fifth])).toBe(fifth);
+  await ensemble.resumeClients();
+  await ensemble.progress(50);
+  await first.kill();
+  await eventually(
+    'two of four do not serve',
+    async () => (await second.mode()) === undefined && (await fifth.mode()) === undefined,
+    60_000,
+  );
+  await Promise.all([third.start(), first.start()]);
+  await ensemble.settled();
+  await ensemble.progress(50);
+  await ensemble.pauseClients();
+  await ensemble.equalTrees();
+
+  // What Apache's servers lead can lose members again: the one that is away, and one that is there.
+  await fifth.kill();
+  const four = [first, second, third, observer];
+  expect(await ensemble.settled(four)).toBe(third);
+  await reconfig('5');
+  await ensemble.settled(four);
+  for (const member of [second, observer]) await knowsVoters(member, 3);
+  await fifth.start();
+  await eventually('nobody has it any more', () => /is not heard: it knows a newer configuration/.test(fifth.log().slice(-3000)), 60_000);
+  expect(await fifth.mode()).toBeUndefined();
+  await fifth.kill();
+  await reconfig('2');
   await eventually('our replica has stopped', () => /FATAL/.test(ours[0].log()));
-  expect(ours[0].log()).toMatch(/option servers: the ensemble has been reconfigured .* server\.4=127\.0\.0\.1/);
-  await ensemble.settled([first, third]);
+  expect(ours[0].log()).toMatch(/option servers: .* server 2 does not belong to it any more/);
+  await knowsVoters(observer, 2);
+  const left = [first, third, observer];
+  await ensemble.settled(left);
+  const tree = await ensemble.equalTrees(left);
+  ledger.verify(tree);
 });
 
 test.each(['aoo', 'oaa'])('%s: groups and weights mean the same to both', async (servers) => {

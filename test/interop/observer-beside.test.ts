@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { freePorts } from '../../examples/support/ports.ts';
-import { connect, digestId } from '../../src/index.ts';
+import { configFromZooCfg, connect, digestId } from '../../src/index.ts';
 import { ServerProcess } from '../cli/server-process.ts';
 import { eventually } from '../ensemble/client.ts';
 import { type ApacheMember, type ApacheServer, apacheServer, ask, modeOf } from './apache.ts';
@@ -58,17 +58,22 @@ class Beside implements AsyncDisposable {
     return leader as ApacheServer;
   }
 
-  /** The observer on a file that names it. */
-  observe(): ServerProcess {
+  get file(): string {
+    return join(this.dir, 'observer.cfg');
+  }
+
+  /** The observer on a file that names it, or on one that names a dynamic file which does. */
+  observe(isDynamic = false): ServerProcess {
     const { dir, line } = this;
     const data = join(dir, 'observer');
     mkdirSync(data, { recursive: true });
     writeFileSync(join(data, 'myid'), `${this.#observer.id}`);
     const servers = this.#servers.map((s) => `server.${s.id}=${s.host}:${s.quorumPort}:${s.electionPort}`);
-    const lines = ['tickTime=1000', 'initLimit=10', 'syncLimit=5', `dataDir=${data}`, '4lw.commands.whitelist=*', ...servers, line];
-    const file = join(dir, 'observer.cfg');
-    writeFileSync(file, lines.join('\n'));
-    return new ServerProcess(file);
+    const lines = ['tickTime=1000', 'initLimit=10', 'syncLimit=5', `dataDir=${data}`, '4lw.commands.whitelist=*'];
+    const dynamic = join(dir, 'observer.cfg.dynamic');
+    if (isDynamic) writeFileSync(dynamic, [...servers, line].join('\n'));
+    writeFileSync(this.file, [...lines, ...(isDynamic ? [`dynamicConfigFile=${dynamic}`] : [...servers, line])].join('\n'));
+    return new ServerProcess(this.file);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -122,9 +127,10 @@ test.each([
   expect((await observer.stop('SIGTERM')).code).toBe(0);
 });
 
+const RECONFIGURABLE = { reconfigEnabled: 'true', 'DigestAuthenticationProvider.superDigest': digestId(SUPER) };
+
 test('with reconfig enabled they must: the observer waits and says why, until it has been added, and nobody is started again', async () => {
-  const enabled = { reconfigEnabled: 'true', 'DigestAuthenticationProvider.superDigest': digestId(SUPER) };
-  beside = await Beside.start([1, 2, 3], 4, enabled);
+  beside = await Beside.start([1, 2, 3], 4, RECONFIGURABLE);
   const { apaches, observerPort, line } = beside;
   const waiting = beside.observe();
   observer = waiting;
@@ -133,4 +139,35 @@ test('with reconfig enabled they must: the observer waits and says why, until it
   await waiting.says(/serving: observing/);
   await carries(apaches[0].clientPort, observerPort, '/there');
   await carries(observerPort, apaches[1].clientPort, '/and-back');
+});
+
+test('the observer goes along with whoever comes and goes, and keeps the members for its next start', async () => {
+  beside = await Beside.start([1, 2, 3], 4, RECONFIGURABLE);
+  const { apaches, observerPort, line, file } = beside;
+  observer = beside.observe(true);
+  const port = apaches[0].clientPort;
+  await python('reconfig.py', String(port), SUPER, line);
+  await observer.says(/serving: observing/);
+
+  const [quorumPort, electionPort, clientPort] = await freePorts(3);
+  const other = `server.9=127.0.0.1:${quorumPort}:${electionPort}:observer;127.0.0.1:${clientPort}`;
+  for (const [what, members, path] of [
+    [other, [1, 2, 3, 4, 9], '/one-more'],
+    ['9', [1, 2, 3, 4], '/one-less'],
+  ] as const) {
+    observer.forget();
+    await python('reconfig.py', String(port), SUPER, what);
+    const [, kept] = await observer.says(/the members of the ensemble are in (.*\.dynamic\.[0-9a-f]+) now/);
+    await observer.says(/serving: observing/);
+    await carries(port, observerPort, path);
+    const { options } = await configFromZooCfg(file);
+    expect(options.servers.map(({ id }) => id).sort()).toEqual(members);
+    expect(kept.endsWith(`.${options.configVersion?.toString(16)}`)).toBe(true);
+  }
+
+  await observer.stop('SIGKILL');
+  observer = new ServerProcess(file);
+  await observer.says(/serving: observing/);
+  await carries(observerPort, port, '/after-a-start');
+  expect(observer.stderr).not.toContain('out of date');
 });

@@ -186,9 +186,9 @@ export const protocolMutants: readonly Mutant[] = [
   {
     name: 'observers count',
     why: 'only participants are in a quorum (fault 2959)',
-    file: 'src/node/zab-config.ts',
-    find: "options.servers.filter((s) => s.role === 'participant')",
-    replace: 'options.servers',
+    file: 'src/zab/ensemble-config.ts',
+    find: 'this.servers.filter(isVoter)',
+    replace: 'this.servers',
     seeds: 10,
   },
   {

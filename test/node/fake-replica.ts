@@ -24,6 +24,7 @@ export class FakeReplica implements Engine {
   epoch = 1;
   serving = false;
   tree = new ZnodeTree();
+  readonly servers = [{ id: 1, host: 'localhost', quorumPort: 2888, electionPort: 3888 }];
   auto = true;
   /** What the next `start` reports. */
   startError: Error | null = null;

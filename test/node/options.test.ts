@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { ZabError } from '../../src/model/errors.ts';
+import { ZXID_NONE } from '../../src/model/zxid.ts';
 import type { EnsembleOptions, ServerSpec } from '../../src/node/api.ts';
 import { resolveOptions } from '../../src/node/options.ts';
 import { nodeSockets } from '../../src/transport/node-sockets.ts';
@@ -25,6 +26,7 @@ test('defaults are filled in', () => {
   expect([transport.open, storage.open, clock.now, random.below, logger].every((part) => typeof part === 'function')).toBe(true);
   expect(rest).toEqual({
     id: 1,
+    configVersion: ZXID_NONE,
     standalone: false,
     tickTime: 2000,
     initLimit: 10,
@@ -105,6 +107,7 @@ test.each<[string, Partial<Record<keyof EnsembleOptions, unknown>>]>([
   ['election: must be', { election: 'slow' }],
   ['superDigest: must be user:base64', { superDigest: 'root:pw' }],
   ['digest: must be true or false, not "yes"', { digest: 'yes' }],
+  ['configVersion: must be a Long, not 7', { configVersion: 7 }],
   ['clientPort: must be a whole number from 1 to 65535, not 65536', { clientPort: 65_536 }],
   ['clientHost: must be a name', { clientHost: '' }],
   ['sockets: must be an object with connect, listen, lookup, not undefined', { clientPort: 1 }],

@@ -52,7 +52,10 @@ export class Cluster implements World {
       initTime: 1000,
       syncTime: 500,
       finalizeWait: 20,
-      ensemble: new EnsembleConfig([]),
+      ensemble: new EnsembleConfig(
+        1,
+        ids.map((id) => ({ id, host: 'h', quorumPort: 10 + id, electionPort: 20 + id })),
+      ),
     };
     this.servers = ids.map((id) => new Server(this, id, { id, ...fixed }));
     this.watch = new Checker(this.servers, quorum);

@@ -109,7 +109,10 @@ export class FakeContext implements ZabContext {
       initTime: 1000,
       syncTime: 500,
       finalizeWait: 20,
-      ensemble: new EnsembleConfig([]),
+      ensemble: new EnsembleConfig(
+        shape.id ?? 1,
+        voters.map((id) => ({ id, host: 'h', quorumPort: 10 + id, electionPort: 20 + id })),
+      ),
     };
   }
 

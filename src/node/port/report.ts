@@ -63,7 +63,7 @@ export class PortReport implements PortView {
     if (this.#port.readOnly) return 'read-only';
     if (!this.#control.serving) return null;
     // ZooKeeper runs an ensemble of one as a server of its own as well.
-    if (this.#options.servers.length === 1) return 'standalone';
+    if (this.#control.servers.length === 1) return 'standalone';
     const { role } = this.#control;
     return role === 'leading' ? 'leader' : role === 'following' ? 'follower' : 'observer';
   }
@@ -106,8 +106,9 @@ export class PortReport implements PortView {
   }
 
   get settings(): SettingsView {
-    const { id, self, tickTime, minSessionTimeout, maxSessionTimeout, initLimit, syncLimit, election } = this.#options;
+    const { id, tickTime, minSessionTimeout, maxSessionTimeout, initLimit, syncLimit, election } = this.#options;
     const { clientPort, maxClientCnxns } = this.#settings;
+    const self = this.#control.servers.find((server) => server.id === id) ?? this.#options.self;
     return {
       id,
       clientPort,
@@ -120,7 +121,7 @@ export class PortReport implements PortView {
       election,
       electionPort: self.electionPort,
       quorumPort: self.quorumPort,
-      role: self.role,
+      role: self.role ?? 'participant',
       membership: this.#control.tree.getData(CONFIG_PATH)?.text() ?? '',
     };
   }
@@ -227,7 +228,7 @@ export class PortReport implements PortView {
     const { mode } = this;
     if (mode === 'standalone' || mode === 'read-only') return;
     const { proposals, learners } = this.#control.report();
-    yield ['quorum_size', this.#options.servers.filter(({ role }) => role === 'participant').length];
+    yield ['quorum_size', this.#control.servers.filter(({ role }) => role !== 'observer').length];
     if (mode === 'observer') yield ['observer_master_id', this.#control.leaderId ?? 0];
     if (mode !== 'leader') return;
     const synced = learners.filter(({ isActive }) => isActive);
