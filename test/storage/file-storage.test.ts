@@ -318,6 +318,42 @@ describe('writing', () => {
   });
 });
 
+describe('zeros ahead', () => {
+  const small = sampleEntries(1, 1, 12);
+  const large = sampleEntries(1, 13, 14, '', 100_000);
+
+  const entries = [...small, ...large, sampleEntry(1, 15)];
+
+  /** How many bytes each entry's write has. Nothing but zeros may stand behind the last one. */
+  async function bytesOfEach(options: Partial<FileStorageOptions>): Promise<number[]> {
+    const disk = new LabDisk();
+    const calls = on(disk, options);
+    await calls.open();
+    await calls.recover();
+    const written: number[] = [];
+    for (const entry of entries) {
+      const before = disk.counts.bytesWritten;
+      await calls.append(entry);
+      written.push(disk.counts.bytesWritten - before);
+    }
+    const log = bytesOf(disk, `${V2}/log.100000001`);
+    expect(log.equals(logFile(entries, log.length - logFile(entries).length))).toBe(true);
+    await calls.close();
+    return written;
+  }
+
+  it('go with a small write that reaches into the hole, enough for many to come', async () => {
+    const written = await bytesOfEach({ preAllocSize: 0x100000 });
+    // The second large one would only write more; then the hole is reached again.
+    expect(written.map((bytes) => bytes > 0x20000)).toEqual([true, ...small.slice(1).map(() => false), false, false, true]);
+  });
+
+  it('are not more than was allocated, and none where they spare nothing', async () => {
+    for (const options of [{ preAllocSize: 4096 }, { preAllocSize: 0 }, { preAllocSize: 0x100000, fsync: false }])
+      expect(Math.max(...(await bytesOfEach(options)))).toBeLessThan(0x20000);
+  });
+});
+
 describe('log files', () => {
   it('start anew at the start, after a snapshot, after a truncation and at the size limit, named after their first zxid', async () => {
     const disk = await worked(
