@@ -123,7 +123,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: 'src/zab/basic-election.ts',
     find: 'return maxZxid(history.lastLogged, makeZxid(history.reachedEpoch, 0));',
     replace: 'return history.lastLogged;',
-    seeds: 195,
+    seeds: 30,
     from: 60,
   },
   {
@@ -140,7 +140,7 @@ export const protocolMutants: readonly Mutant[] = [
     file: leader,
     find: "h.phase !== 'epochAcked' || h.currentEpoch === -1",
     replace: "h.phase !== 'epochAcked'",
-    seeds: 300,
+    seeds: 30,
     from: 95,
   },
   {

@@ -82,8 +82,8 @@ export const storageMutants: readonly Mutant[] = [
     file: 'src/wire/txnlog.ts',
     find: "if (int(b, at) !== 0 || int(b, at + 4) >>> 0 !== adler32(b, at + 12, end)) return 'a wrong checksum';",
     replace: '',
-    seeds: 280,
-    from: 89,
+    seeds: 30,
+    from: 95,
   },
   {
     name: 'damage in the middle of a log is passed over',

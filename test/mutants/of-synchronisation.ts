@@ -36,8 +36,7 @@ export const synchronisationMutants: readonly Mutant[] = [
     file: 'src/node/persistence.ts',
     find: 'if (error === null) this.state.incoming = sink.tree;',
     replace: '',
-    seeds: 220,
-    from: 69,
+    seeds: 55,
   },
   {
     name: 'TRUNC to an unknown point is tried again for ever',
