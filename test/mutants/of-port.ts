@@ -107,7 +107,8 @@ const inPort: readonly Mutant[] = [
     file: connection,
     find: 'if (first?.kind !== PendingKind.write || first.xid !== cxid) return null;',
     replace: 'if (first?.kind !== PendingKind.write) return null;',
-    seeds: 90,
+    seeds: 45,
+    from: 75,
   },
   {
     name: 'port: clients are kept when the ensemble is lost',

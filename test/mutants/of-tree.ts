@@ -144,7 +144,8 @@ export const treeMutants: readonly Mutant[] = [
     find: `    if (change.children > 0) return this.#fail(Err.notEmpty);
     if (!isDisposable`,
     replace: '    if (!isDisposable',
-    seeds: 70,
+    seeds: 45,
+    from: 60,
   },
   {
     name: 'containers are never removed',
