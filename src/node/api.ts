@@ -29,8 +29,8 @@ export interface EnsembleOptions {
   /** At least one and at most 31 participants, and any number of observers. */
   readonly servers: readonly ServerSpec[];
   /**
-   * Version of `servers`, if the ensemble has agreed on them: see the event `config`. A participant whose data knows a later configuration with other members does not start: it
-   * could make a quorum of those who are none any more.
+   * Version of `servers`, if the ensemble has agreed on them: see the event `config`. With a lower one than the data knows, with other members, a quorum must be one of both until
+   * somebody tells which count.
    * @default 0
    */
   readonly configVersion?: Long;

@@ -6,7 +6,7 @@ import { SessionTracker } from '../tree/session-tracker.ts';
 import { type TxnResult, ZnodeTree } from '../tree/tree.ts';
 import { TreeLoader } from '../tree/tree-loader.ts';
 import { assert, InvariantError } from '../util/assert.ts';
-import { octetsFromText } from '../util/bytes.ts';
+import { octetsFromText, octetsToText } from '../util/bytes.ts';
 import { ByteBlocks } from '../wire/byte-blocks.ts';
 import { JuteWriter } from '../wire/jute.ts';
 import { decodeRequestBody } from '../wire/requests.ts';
@@ -161,6 +161,15 @@ export class ReplicaState implements StateMachine {
       this.#loader = null;
       return false;
     }
+  }
+
+  configIn(tail: Iterable<LogEntry>): string | null {
+    let text = this.configInTree;
+    for (const entry of tail) {
+      const { body } = txnOf(entry);
+      if (body.type === Op.reconfig) text = body.data === null ? '' : octetsToText(body.data);
+    }
+    return text === '' ? null : text;
   }
 
   readable(entry: LogEntry): boolean {

@@ -189,8 +189,6 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
       history.currentEpoch = found.currentEpoch;
       this.#state.incoming = sink.tree;
       this.#log('info', `recovered to ${formatZxid(found.lastZxid)}, epochs ${found.acceptedEpoch}/${found.currentEpoch}`);
-      const refusal = this.#peer.recovered(this.#state.configInTree);
-      if (refusal !== null) return done(refusal);
       if (sink.hasSnapshot || !zxidEquals(found.lastZxid, ZXID_NONE)) return done(null);
       // ZooKeeper opens no directory that has a log and no snapshot at all, so an empty store begins with the snapshot of nothing, as its own do.
       if (found.currentEpoch === 0) return this.#options.storage.saveSnapshot(this.#state.openSnapshot(), done);
@@ -483,6 +481,7 @@ export class Replica implements ReplicaControl, TransportHandler, LinkOwner, Str
     const old = this.#state.showIncoming();
     if (this.#peer.kind === 'leading') this.#state.startLeading();
     if (old !== null) this.#hooks.treeReplaced(old, this.#state.tree);
+    this.#peer.began();
   }
 
   #setServing(serving: boolean): void {

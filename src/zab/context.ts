@@ -15,6 +15,8 @@ export interface StateMachine {
   touch(touches: readonly SessionTouch[]): void;
   /** Leader: is the session alive? If so it belongs to the learner behind `from` (null: to this process) from now on. */
   revalidate(sessionId: Long, timeout: number, from: LinkToken | null): boolean;
+  /** The latest configuration text in the history, committed or not; null if there is none. */
+  configIn(tail: Iterable<LogEntry>): string | null;
   /** Learner: whether the bytes of a proposal make sense. What does not must not get into the log. */
   readable(entry: LogEntry): boolean;
   /** Learner: sessions that were active here, for the answer to a PING. */

@@ -33,6 +33,12 @@ export function configText(servers: readonly ConfigServer[], version: Long = ZXI
   return lines.join('\n');
 }
 
+/** A configuration that is in the log and perhaps not committed. */
+interface Pending {
+  readonly text: string;
+  readonly servers: readonly ConfigServer[];
+}
+
 /**
  * Who belongs to the ensemble, as this server knows and tells it: in NEWLEADER, in notifications and in /zookeeper/config.
  *
@@ -47,6 +53,7 @@ export class EnsembleConfig {
   servers: readonly ConfigServer[];
   ids: ReadonlySet<number>;
   #quorum: QuorumRules | null = null;
+  #pending: Pending | null = null;
   /** Addresses by id as the ensemble has told them; null before it has. Those of `servers` may be other names for the same. */
   #told: ReadonlyMap<number, string> | null;
 
@@ -60,8 +67,37 @@ export class EnsembleConfig {
   }
 
   get quorum(): QuorumRules {
-    this.#quorum ??= new QuorumRules(this.servers.filter(isVoter));
+    this.#quorum ??= new QuorumRules(this.servers.filter(isVoter), this.#pending?.servers.filter(isVoter));
     return this.#quorum;
+  }
+
+  /** See {@link pend}. */
+  get pending(): string | null {
+    return this.#pending?.text ?? null;
+  }
+
+  /** What a leader tells its learners: they have it in their logs as well by the time it counts. */
+  get latest(): string {
+    return this.#pending?.text ?? this.text;
+  }
+
+  /**
+   * The log has this configuration, and nobody here knows whether it is committed; null if it has none. If it is later and has other members, a quorum is one of both from now on, as with
+   * ZooKeeper: by the rules of one alone the other's commits could be lost. Nobody is asked where only this text says that he is. Returns whether that is new.
+   */
+  pend(text: string | null): boolean {
+    const what = text === null ? 'old' : this.compare(text);
+    const servers = what === 'changed' || what === 'foreign' ? serversIn(text as string) : null;
+    const pending = servers === null ? null : { text: text as string, servers };
+    if (pending?.text === this.#pending?.text) return false;
+    this.#setPending(pending);
+    return pending !== null;
+  }
+
+  #setPending(pending: Pending | null): void {
+    this.#pending = pending;
+    this.#quorum = null;
+    this.ids = new Set([...this.servers, ...(pending?.servers ?? [])].map(({ id }) => id));
   }
 
   /**
@@ -92,8 +128,7 @@ export class EnsembleConfig {
       const isSame = before !== undefined && (told === null || told.get(server.id) === addressOf(server));
       return isSame ? { ...server, host: before.host, quorumPort: before.quorumPort, electionPort: before.electionPort } : server;
     });
-    this.ids = new Set(servers.map(({ id }) => id));
-    this.#quorum = null;
+    this.#setPending(null);
   }
 }
 

@@ -395,7 +395,7 @@ export class Leader {
     const { out, config, now } = this.#ctx;
     handle.phase = 'newLeaderSent';
     handle.deadline = now + config.initTime;
-    out.send(handle.link, { type: Packet.NEWLEADER, zxid: makeZxid(this.#epoch, 0), config: config.ensemble.text });
+    out.send(handle.link, { type: Packet.NEWLEADER, zxid: makeZxid(this.#epoch, 0), config: config.ensemble.latest });
   }
 
   #checkNewLeaderAcks(): void {

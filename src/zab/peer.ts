@@ -109,18 +109,16 @@ export class Peer implements ZabContext {
 
   // ---- steps ----
 
-  /** The configuration that the store knows; returns why there must be no start by the options. An observer counts for no quorum, and will be told of other members. */
-  recovered(text: string): ZabError | null {
-    const what = this.#learnConfig(text);
-    if (what === 'old' || what === 'newer' || !this.config.quorum.isVoter(this.config.id)) return null;
-    const known = `the data knows a later configuration with other members: ${describeConfig(text)}`;
-    return new ZabError('BAD_OPTIONS', `option servers: ${known}`);
-  }
-
   /** A transaction that was applied has made this the configuration. */
   reconfigured(text: string): void {
     this.adoptConfig(text);
     this.#settle();
+  }
+
+  /** Serving has begun. What a leader has found in its history is committed with it. */
+  began(): void {
+    const { pending } = this.config.ensemble;
+    if (this.#role.kind === 'leading' && pending !== null) this.reconfigured(pending);
   }
 
   start(): void {
@@ -262,6 +260,11 @@ export class Peer implements ZabContext {
   // ---- roles ----
 
   #look(): void {
+    const { ensemble } = this.config;
+    if (ensemble.pend(this.app.configIn(this.history.tail))) {
+      const text = describeConfig(ensemble.pending ?? '');
+      this.out.log('warn', `the log knows later members, so a quorum is one of both until it is known which count: ${text}`);
+    }
     const election = this.algorithm === 'fast' ? new FastElection(this, this.#round) : new BasicElection(this, this.nonce + this.#round++);
     this.#role = { kind: 'looking', election };
     this.#decide(election.start());

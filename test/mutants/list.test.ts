@@ -57,8 +57,8 @@ describe('a build', () => {
     const { file, find, replace } = named('a quorum is half of the votes');
     const faulty = await built({ file, find, replace });
     // One for those who are judged, one for the judges.
-    expect(faulty.split('(set) * 2 >= this.ids.length').length).toBe(2);
-    expect(faulty.split('(set) * 2 > this.ids.length').length).toBe(2);
+    expect(faulty.split('* 2 >= this.#count').length).toBe(2);
+    expect(faulty.split('* 2 > this.#count').length).toBe(2);
   });
 });
 

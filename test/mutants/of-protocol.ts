@@ -163,8 +163,8 @@ export const protocolMutants: readonly Mutant[] = [
     name: 'a quorum is half of the votes',
     why: 'two quorums have a server in common (PROTOCOL 14.4)',
     file: 'src/zab/quorum.ts',
-    find: 'popCount(set) * 2 > this.ids.length',
-    replace: 'popCount(set) * 2 >= this.ids.length',
+    find: 'popCount(set & this.#all) * 2 > this.#count',
+    replace: 'popCount(set & this.#all) * 2 >= this.#count',
     seeds: 10,
   },
   {

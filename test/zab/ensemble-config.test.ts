@@ -148,6 +148,7 @@ const without = ({ quorum: _quorum, serverIds: _serverIds, ...rest }: ZabConfig)
 class Looking {
   readonly out = new Outbox();
   readonly ensemble = new EnsembleConfig(1, servers);
+  readonly state = new FakeState();
   readonly peer: Peer;
 
   constructor() {
@@ -161,7 +162,7 @@ class Looking {
         return ensemble.ids;
       },
     };
-    this.peer = new Peer(Object.assign(Object.create(rules), without(config), { ensemble }), history, this.out, new FakeState(), 'fast', 7);
+    this.peer = new Peer(Object.assign(Object.create(rules), without(config), { ensemble }), history, this.out, this.state, 'fast', 7);
     this.peer.start();
     this.peer.electionLink(2, true);
     this.out.clear();
@@ -192,7 +193,9 @@ describe('an election', () => {
     looking.vote(theirs('0'));
     expect(looking.peer.kind).toBe('following');
   });
+});
 
+describe('a server among other members', () => {
   it('ends where somebody knows later members, and begins anew among them', () => {
     const looking = new Looking();
     const later = theirs('100000000', '127.0.0.1:13:23:observer');
@@ -231,13 +234,47 @@ describe('an election', () => {
       /^option servers: .* server 1 does not belong .* version 0x100000005: .*server\.4=127\.0\.0\.1:11:21:participant/,
     );
   });
+});
 
-  it('is not begun by a voter whose data knows later members', () => {
-    const start = (text: string) => new Looking().peer.recovered(text)?.message;
-    expect(start('')).toBeUndefined();
-    expect(start(theirs('100000000'))).toBeUndefined();
-    expect(start(theirs('0', '127.0.0.1:13:23:observer'))).toBeUndefined();
-    expect(start(theirs('100000000', '127.0.0.1:13:23:observer'))).toMatch(/^option servers: .*version 0x100000000/);
-    expect(start(theirs('100000000').replace('server.1=', 'server.4='))).toMatch(/^option servers: /);
+describe('a server whose log has later members', () => {
+  it('needs a quorum of both while the log has later members that nobody knows to be committed', () => {
+    const looking = new Looking();
+    const { ensemble, peer, state } = looking;
+    const again = (): string[] => {
+      peer.stop();
+      looking.out.clear();
+      peer.start();
+      return looking.out.actions.flatMap((action) => (action.kind === 'log' ? [`${action.level} ${action.text.slice(0, 29)}`] : []));
+    };
+    // Servers 1, 4 and 5.
+    state.config = theirs('100000000').replace('server.2=', 'server.4=').replace('server.3=', 'server.5=');
+    expect(again()).toEqual(['warn the log knows later members, ']);
+    expect([[...ensemble.ids], ensemble.version, ensemble.latest]).toEqual([[1, 2, 3, 4, 5], ZXID_NONE, state.config]);
+    const isQuorum = (...ids: number[]) => ensemble.quorum.isQuorum(ids.reduce((set, id) => set | ensemble.quorum.bit(id), 0));
+    expect([isQuorum(1, 2), isQuorum(1, 4), isQuorum(2, 3, 4), isQuorum(1, 2, 4), isQuorum(2, 3, 4, 5)]).toEqual([
+      false,
+      false,
+      false,
+      true,
+      true,
+    ]);
+    expect(again()).toEqual([]);
+
+    // It was never committed after all.
+    state.config = theirs('0');
+    again();
+    expect([[...ensemble.ids], isQuorum(1, 2), ensemble.latest]).toEqual([[1, 2, 3], true, ensemble.text]);
+
+    // Somebody knows.
+    state.config = theirs('100000000').replace('server.3=', 'server.5=');
+    again();
+    looking.vote(state.config);
+    expect([peer.kind, [...ensemble.ids], ensemble.pending]).toEqual(['stopped', [1, 2, 5], null]);
+    expect(again()).toEqual([]);
+
+    // This server belongs to none of them any more: all the more it must not go by the old ones alone.
+    state.config = theirs('100000005').replace('server.1=', 'server.4=');
+    expect(again()).toEqual(['warn the log knows later members, ']);
+    expect([isQuorum(1, 2), isQuorum(1, 2, 3)]).toEqual([false, true]);
   });
 });

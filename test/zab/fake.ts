@@ -84,6 +84,11 @@ export class FakeState implements StateMachine {
     this.calls.push('end');
     return this.goodSnapshot;
   }
+  /** The configuration in the log. */
+  config: string | null = null;
+  configIn(): string | null {
+    return this.config;
+  }
 }
 
 export class FakeContext implements ZabContext {

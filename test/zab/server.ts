@@ -251,6 +251,9 @@ export class Server implements StateMachine {
   revalidate(): boolean {
     return true;
   }
+  configIn(): null {
+    return null;
+  }
   readable(): boolean {
     return true;
   }
