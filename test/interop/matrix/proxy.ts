@@ -22,9 +22,10 @@ export class CuttingProxy {
         from.setNoDelay(true);
         from.pipe(to);
         from.on('error', () => {});
-        from.on('close', (failed) => {
+        from.on('close', () => {
           this.#sockets.delete(from);
-          if (failed) to.destroy();
+          // Behind what has come. A reset would be another end than the server's, and take what the client has not read yet.
+          to.end();
         });
       }
     });
