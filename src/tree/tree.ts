@@ -486,15 +486,14 @@ export class ZnodeTree {
     });
   }
 
-  /**
-   * Says that the tree holds a snapshot of `zxid` now, with the digest block `digest`: from where on digests are compared.
-   */
+  /** Says that the tree holds a snapshot of `zxid` now, with the digest block `digest`: from where on digests are compared. */
   loaded(zxid: Long, digest: SnapshotDigest | null): void {
     this.lastZxid = zxid;
-    const empty = compareZxid(zxid, ZXID_NONE) === 0 && (digest === null || compareZxid(digest.zxid, ZXID_NONE) === 0);
-    this.#exact = empty;
-    if (empty || digest === null || !this.digestOn) return;
-    this.#snapshotDigest = digest;
-    if (compareZxid(digest.zxid, zxid) <= 0) this.#checkDigest(digest.zxid, null);
+    // A block of zxid 0 says nothing: ZooKeeper writes one while it knows no digest, into the first snapshot and into that of a first synchronisation.
+    const known = digest === null || digest.zxid.isZero() ? null : digest;
+    this.#exact = zxid.isZero() && known === null;
+    if (known === null || !this.digestOn) return;
+    this.#snapshotDigest = known;
+    if (compareZxid(known.zxid, zxid) <= 0) this.#checkDigest(known.zxid, null);
   }
 }

@@ -306,6 +306,25 @@ describe('snapshots', () => {
     expect(tree.digestMismatches).toBe(1);
   });
 
+  it('with a digest block that says nothing are compared from the first digest that fits on', () => {
+    const rig = new Rig();
+    rig.run(create('/a'));
+    const source = rig.tree.openSnapshot();
+    const loader = new TreeLoader({ digest: true });
+    loader.begin(source.zxid, source.head);
+    loader.nodes(source.next(100));
+    // ZooKeeper writes this into the snapshot of a first synchronisation.
+    loader.end({ zxid: Long.UZERO, version: 2, value: Long.UZERO });
+    const tree = loader.tree as ZnodeTree;
+    expect(tree.digestMismatches).toBe(0);
+    for (const data of ['right', 'wrong']) {
+      rig.propose(set('/a', data));
+      const txn = rig.log[rig.log.length - 1];
+      tree.apply(data === 'right' ? txn : { ...txn, digest: { version: 2, value: Long.UONE } }, false);
+    }
+    expect(tree.digestMismatches).toBe(1);
+  });
+
   it('with a digest that is not theirs are noticed', () => {
     const rig = new Rig();
     rig.run(create('/a'));
