@@ -124,6 +124,27 @@ it('answers pings and reads at once while writes wait for room', async () => {
   expect(rig.node(1).tree.exists('/n')?.version).toBe(3);
 });
 
+it('keeps the sessions of those who wait for room', async () => {
+  rig = await PortRig.start({ voters: 1, globalOutstandingLimit: 1, maxSessionTimeout: 60_000 });
+  const [writer, second, silent] = [await rig.client(), await rig.client(1, { timeout: 500 }), await rig.client(1, { timeout: 2000 })];
+  ok(await writer.call(create('/n')));
+  const disk = rig.storages.get(1) as Storage;
+  const append = disk.append.bind(disk);
+  const held: (() => void)[] = [];
+  disk.append = (entries, done) => void held.push(() => append(entries, done));
+  const set = { op: 5, path: '/n', data: octetsFromText('x'), version: -1 } as const;
+  const first = writer.call(set);
+  await eventually('the port is full', () => rig.node(1).metrics().clientRequestsUnderWay === 1 && held.length > 0);
+  const late = second.call(set);
+  // Four times as long as the other one would have had.
+  await silent.closed;
+  disk.append = append;
+  for (const go of held) go();
+  ok(await first);
+  ok(await late);
+  ok(await second.call({ op: 4, path: '/n', watch: false }));
+});
+
 it('lets a client that does not read wait, and nobody else', async () => {
   rig = await PortRig.start({ voters: 1 });
   const [slow, other] = [await rig.client(), await rig.client()];

@@ -23,4 +23,8 @@ export const regressions: readonly Regression[] = [
   { seed: 1795404025181, found: 'pings waited for room behind what other clients wrote, so sessions lost their connections' },
   { seed: 1795404025418, found: 'a watch whose event was kept from its session was expected to be told nothing later' },
   { seed: 1795404988381, found: 'what came through an old server after the end of its session was expected in its turn' },
+  {
+    seed: 1795410855815,
+    found: 'the session of a client whose requests waited for room expired: only what came just now was taken for a sign of life',
+  },
 ];

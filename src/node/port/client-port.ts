@@ -179,7 +179,8 @@ export class ClientPort implements SessionHolder, ConnectionHost<Connection>, Tr
   /** Ends connections that nothing comes from. Time is counted in sweeps, so that a stall of our own event loop is not held against anybody. */
   #sweep(): void {
     for (const connection of [...this.connections]) {
-      connection.silent += SWEEP_TIME;
+      // From who waits for room nothing is read.
+      if (!this.#waiting.has(connection)) connection.silent += SWEEP_TIME;
       if (connection.silent > this.patienceWith(connection)) connection.close(`nothing has come for ${connection.silent} ms`);
     }
     if (this.#host.control.serving || this.#host.control.role !== 'looking') return;
@@ -448,7 +449,7 @@ export class ClientPort implements SessionHolder, ConnectionHost<Connection>, Tr
 
   live(touches: SessionTouch[]): void {
     for (const connection of this.#sessions.values()) {
-      if (!connection.heard) continue;
+      if (!connection.heard && !this.#waiting.has(connection)) continue;
       connection.heard = false;
       touches.push({ sessionId: connection.sessionId, timeout: connection.timeout });
     }

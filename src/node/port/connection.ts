@@ -88,11 +88,16 @@ export class Connection implements SocketHandler {
 
   data(chunk: Uint8Array): void {
     if (this.#state === 'closed' || this.#state === 'ending') return;
-    this.heard = true;
-    this.silent = 0;
+    this.lives();
     this.#host.stats.bytesReceived += chunk.length;
     this.#input.push(chunk);
     this.#advance();
+  }
+
+  /** There is something of its client's to be seen. */
+  lives(): void {
+    this.heard = true;
+    this.silent = 0;
   }
 
   ended(): void {
@@ -168,6 +173,8 @@ export class Connection implements SocketHandler {
     }
     const start = input.pos + 4;
     input.pos = start + length;
+    // It may have come long ago: what waits for its turn here keeps its session alive.
+    this.lives();
     this.#reader.buf = input.buf;
     this.#reader.pos = start;
     this.#reader.end = start + length;
