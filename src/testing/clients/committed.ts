@@ -44,7 +44,7 @@ interface OpenLog {
   /** What goes when a truncation, or a snapshot, has taken effect on disk: by then newer entries may stand behind. */
   truncated: ReadonlySet<LogEntry>;
   replaced: ReadonlySet<LogEntry>;
-  /** What has come behind a snapshot and goes into the store with it, not as entries of their own; null when none is coming in. */
+  /** What has come in a snapshot and behind it, and goes into the store with it, not as entries of their own; null when none is coming in. */
   behindSnapshot: LogEntry[] | null;
   /** The snapshot that is about to replace the history; null when none is. */
   installing: Long | null;
@@ -195,14 +195,15 @@ export class CommittedHistory extends Blind {
     log.isUnread = false;
   }
 
-  override received(_from: number, to: number, _link: number, message: QuorumMessage): void {
+  override received(from: number, to: number, _link: number, message: QuorumMessage): void {
     const log = this.#log(to);
     switch (message.type) {
       case Packet.LEADERINFO:
         log.behindSnapshot = null;
         return;
       case Packet.SNAP:
-        log.behindSnapshot = [];
+        // A leader that is not established yet sends what it has, and nobody knows whether that is committed.
+        log.behindSnapshot = this.#log(from).entries.filter((entry) => compareZxid(entry.zxid, message.zxid) <= 0);
         return;
       case Packet.PROPOSAL:
       case Packet.INFORM:
