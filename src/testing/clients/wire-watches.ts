@@ -87,6 +87,8 @@ class Places {
   #low = 0;
   /** Before this place there may be gaps. */
   #gapsUntil = Number.POSITIVE_INFINITY;
+  /** Where it may have begun anew. */
+  readonly #again = new Set<number>();
 
   constructor(script: Script) {
     this.#script = script;
@@ -95,6 +97,11 @@ class Places {
   /** The server has the watch from somewhere up to this position on. */
   begunBy(position: number): void {
     if (this.#gapsUntil === Number.POSITIVE_INFINITY) this.#gapsUntil = this.#script.behind(position);
+  }
+
+  /** It has begun anew, at a server that may be behind the one before: events have no zxid that its client could have told it, so what was told already can be told again. */
+  againFrom(position: number): void {
+    this.#again.add(this.#script.behind(position));
   }
 
   startBehind(position: number): void {
@@ -113,7 +120,7 @@ class Places {
     const { events } = this.#script;
     const starts = this.#at ?? Array.from({ length: Math.max(0, events.length - this.#low) }, (_, i) => this.#low + i);
     const next = new Set<number>();
-    for (const start of starts) {
+    for (const start of [...starts, ...this.#again]) {
       for (let i = start; i < events.length; i++) {
         const { hidden, type, path } = events[i];
         if (!hidden && type === event.type && path === event.path) next.add(i + 1);
@@ -279,6 +286,7 @@ export class WireStreamCheck implements WireWatch {
   restored(position: number): void {
     // One that has come since is asked for by itself.
     if (this.#wasAsked) this.#places.begunBy(position);
+    this.#places.againFrom(position);
   }
   shown(position: number, call: Call | null): void {
     if (call !== null && call.number > this.#before) this.#places.begunBy(position);
