@@ -90,7 +90,7 @@ test('a server takes the place of one of three that run, with its file and its f
     const there = await visit(two.clientPort, '/there');
     expect(there.children).toContain('ours');
     expect(dataOf(here.config)).toBe(dataOf(there.config));
-    expect(ours.stderr.match(/WARN {2}.*/g)).toEqual([expect.stringContaining('autopurge.purgeInterval is 0')]);
+    expect(ours.stderr.match(/WARN {2}\S*zoo\.cfg: .*/g)).toEqual([expect.stringContaining('autopurge.purgeInterval is 0')]);
     expect((await ours.stop('SIGTERM')).code).toBe(0);
   } finally {
     await Promise.all(apaches.map((server) => server.stop()));

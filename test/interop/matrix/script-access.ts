@@ -63,6 +63,7 @@ async function refusals({ root: r, step, hosts }: Run): Promise<void> {
     await step('multi', 'b', part('check', path, '-1'), part('setData', path, data('z'), '-1'));
     await step('setAcl', 'b', path, `31:${ALICE}`, '-1');
     await step('getAcl', 'b', path);
+    await step('sync', 'a', path);
     await step('getAcl', 'a', path);
     await step('getData', 'a', path, '');
   }
